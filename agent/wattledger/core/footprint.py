@@ -1,0 +1,256 @@
+"""A span's account → the footprint that people read: joules and grams with intervals, how each was got, and what is not known."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from math import hypot
+from typing import Any, NamedTuple
+
+from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Device, Factor, Gap, Instant
+from wattledger.core.pricing import emissions
+from wattledger.core.spans import LaneAccount, SpanAccount
+from wattledger.core.uncertainty import Quantity, Term, total
+from wattledger.core.units import joules, seconds
+
+SCHEMA = "wattledger.footprint/1"
+
+# (device, method, seconds measured) -> the sensor's gain
+GainOf = Callable[[Device, str, float], Factor]
+
+
+class Identity(NamedTuple):
+    """Who and where a footprint is of."""
+
+    run_id: str
+    parent_run_id: str | None
+    job: str
+    model: str | None
+    labels: Mapping[str, str]
+    host: str
+    scope: str
+
+
+class DeviceFootprint(NamedTuple):
+    """One device's part: ``energy_j`` with its interval, ``held_j`` of it idle that the process holds, ``device_energy_j`` everything
+    the device drew meanwhile."""
+
+    id: str
+    host: str
+    kind: str
+    model: str
+    method: str
+    energy_j: Quantity
+    held_j: float
+    device_energy_j: float
+
+
+class Footprint(NamedTuple):
+    """Energy and carbon of one run; ``str()`` is one readable line, ``to_dict()`` the JSON of schema ``wattledger.footprint/1``.
+
+    Quantities are (value, low, high) with a 95 % interval, in joules and grams CO2e.  What cannot be known is ``None`` here and absent
+    there, never zero.
+    """
+
+    identity: Identity
+    start: Instant
+    end: Instant
+    energy_j: Quantity | None
+    own_energy_j: Quantity | None
+    measured_fraction: float | None
+    devices: tuple[DeviceFootprint, ...]
+    rest_of_host: Mapping[str, float]
+    work: Mapping[str, int]
+    emissions_g: Mapping[str, Quantity]
+    factors: tuple[Factor, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds, by the boot-time clock."""
+        return seconds(self.end.mono_ns - self.start.mono_ns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form (contract: Footprint, as JSON)."""
+        who = self.identity
+        found: dict[str, Any] = {
+            "schema": SCHEMA,
+            "run_id": who.run_id,
+            "parent_run_id": who.parent_run_id,
+            "job": who.job,
+            "model": who.model,
+            "labels": dict(who.labels),
+            "hosts": [who.host],
+            "start": iso(self.start.wall_ns),
+            # The end is the start plus the measured length: a stepped wall clock cannot make a run end before it began.
+            "end": iso(self.start.wall_ns + self.end.mono_ns - self.start.mono_ns),
+            "duration_s": self.duration_s,
+            "scope": who.scope,
+        }
+        if self.energy_j is not None and self.own_energy_j is not None:
+            found["energy_j"] = self.energy_j.to_dict()
+            found["own_energy_j"] = self.own_energy_j.to_dict()
+            found["measured_fraction"] = self.measured_fraction
+        found["devices"] = [{**d._asdict(), "energy_j": d.energy_j.to_dict()} for d in self.devices]
+        if self.rest_of_host:
+            found["rest_of_host"] = dict(self.rest_of_host)
+        found["work"] = dict(self.work)
+        found["emissions_g"] = {basis: grams.to_dict() for basis, grams in self.emissions_g.items()}
+        found["factors"] = [factor_dict(f) for f in self.factors]
+        found["notes"] = list(self.notes)
+        return found
+
+    def __str__(self) -> str:
+        """One line: joules with their interval, watts, how each part was got, grams."""
+        who, length_s = self.identity, self.duration_s
+        if self.energy_j is None:
+            why = self.notes[0] if self.notes else "no device was read in this time"
+            return f"{who.job}: energy unknown over {length_s:.3g} s ({why})"
+        parts = ", ".join(f"{kind} {joule(j)} {method}" for kind, method, j in self.by_kind())
+        line = f"{who.job}: {span_of(self.energy_j, joule)} in {length_s:.3g} s"
+        line += f" ({self.energy_j.value / length_s:.3g} W)" if length_s > 0 else ""
+        line += f" = {parts}"
+        grams = self.emissions_g.get("location_based")
+        grid = next((f for f in self.factors if f.kind == "grid"), None)
+        if grams is not None and grid is not None:
+            line += f"; {span_of(grams, gram)} CO2e ({grid.zone} {grid.value:g} g/kWh, {grid.origin} {grid.version})"
+        return line
+
+    def by_kind(self) -> list[tuple[str, str, float]]:
+        """(kind, method, joules), largest first."""
+        sums: dict[tuple[str, str], float] = {}
+        for d in self.devices:
+            sums[d.kind, d.method] = sums.get((d.kind, d.method), 0.0) + d.energy_j.value
+        return sorted(((k, m, j) for (k, m), j in sums.items()), key=lambda row: -row[2])
+
+
+def assemble(
+    identity: Identity,
+    account: SpanAccount,
+    devices: Mapping[str, Device],
+    *,
+    end: Instant,
+    factors: Mapping[str, Factor],
+    gain_of: GainOf,
+    mismatch_g95: float,
+    notes: Iterable[str] = (),
+) -> Footprint:
+    """Put an account, the factors in force and the sensors' gains together.
+
+    ``factors`` by kind: ``grid`` (g/kWh), ``upstream`` (g/kWh), ``pue``; ``mismatch_g95`` is the error of an annual average used for
+    one short window, independent by window (carbon.md 8.4).
+    """
+    length_s = seconds(end.mono_ns - account.entered.mono_ns)
+    whole = identity.scope == "host"
+    rows: list[DeviceFootprint] = []
+    terms: list[Term] = []
+    owns: list[Term] = []
+    for (device_id, method), sums in sorted(account.lanes.items()):
+        device = devices[device_id]
+        gain = gain_of(device, method, length_s)
+        energy_uj = sums.device_uj if whole else sums.active_uj + sums.held_uj
+        term = _term(device, gain, sums, energy_uj, account.gaps)
+        own = term if whole else term._replace(value=joules(sums.own_uj))
+        terms.append(term)
+        owns.append(own)
+        row = device_id, identity.host, device.kind, device.model, method
+        rows.append(DeviceFootprint(*row, total([term]), joules(sums.held_uj), joules(sums.device_uj)))
+    energy = total(terms) if terms else None
+    used = _factors_used(factors)
+    return Footprint(
+        identity,
+        account.entered,
+        end,
+        energy,
+        total(owns) if owns else None,
+        _measured(rows),
+        tuple(rows),
+        _rest_of_host(account),
+        dict(account.work),
+        _emissions(energy, factors, mismatch_g95),
+        used,
+        tuple([*notes, *_gap_notes(account.gaps)]),
+    )
+
+
+def _term(device: Device, gain: Factor, sums: LaneAccount, energy_uj: int, gaps: Iterable[Gap]) -> Term:
+    """One device's joules.  An endpoint may miss what the register had not yet shown: refresh period x the highest power seen; the
+    two endpoints' errors do not shrink with the length of the run."""
+    share = energy_uj / sums.device_uj if sums.device_uj else 1.0
+    edge_j = 0.0 if gain.quality == "model" else seconds(device.refresh_ns) * sums.peak_uw / 1e6 * share
+    doubts_j = (sums.doubt_uj + sums.spread_uj) / 1e6 if share < 1.0 else 0.0
+    missing_s = sum(seconds(g.end.mono_ns - g.start.mono_ns) for g in gaps if g.device.id == device.id)
+    return Term(
+        joules(energy_uj),
+        f"{gain.kind}:{device.kind}:{device.model}:{gain.version}",
+        gain.g95,
+        hypot(edge_j, doubts_j),
+        missing_s * sums.peak_uw / 1e6 * share,
+    )
+
+
+def _measured(rows: Iterable[DeviceFootprint]) -> float | None:
+    rows = list(rows)
+    whole = sum(r.energy_j.value for r in rows)
+    return sum(r.energy_j.value for r in rows if r.method != "estimated") / whole if whole else None
+
+
+def _rest_of_host(account: SpanAccount) -> dict[str, float]:
+    if not account.lanes:
+        return {}
+    keys = {"idle_j": IDLE, "other_workloads_j": OTHER, "unattributed_j": UNATTRIBUTED, "agent_j": AGENT}
+    named = {IDLE, UNATTRIBUTED, AGENT}
+    found = {key: joules(account.others.get(workload, 0)) for key, workload in keys.items()}
+    found["other_workloads_j"] = joules(sum(uj for w, uj in account.others.items() if w not in named))
+    return found
+
+
+def _factors_used(factors: Mapping[str, Factor]) -> tuple[Factor, ...]:
+    return tuple(f for kind in ("grid", "upstream", "pue") if (f := factors.get(kind)) is not None)
+
+
+def _emissions(energy: Quantity | None, factors: Mapping[str, Factor], mismatch_g95: float) -> dict[str, Quantity]:
+    found: dict[str, Quantity] = {}
+    pue = [factors["pue"]] if "pue" in factors else []
+    for kind, basis in (("grid", "location_based"), ("upstream", "upstream")):
+        factor = factors.get(kind)
+        if energy is not None and factor is not None:
+            found[basis] = emissions(energy, [factor, *pue], mismatch_g95)
+    return found
+
+
+def _gap_notes(gaps: Iterable[Gap]) -> list[str]:
+    return [
+        f"{g.device.id}: {g.reason}; {seconds(g.end.mono_ns - g.start.mono_ns):.3g} s are not counted, the upper bound allows for them"
+        for g in gaps
+    ]
+
+
+def iso(wall_ns: int) -> str:
+    """UTC, milliseconds."""
+    return datetime.fromtimestamp(wall_ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def factor_dict(factor: Factor) -> dict[str, Any]:
+    """A factor as JSON; what it does not have is absent."""
+    return {key: value for key, value in factor._asdict().items() if value != ""}
+
+
+def joule(value: float) -> str:
+    """Joules at three digits: ``1.25 kJ``."""
+    return _scaled(value, "J", ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")))
+
+
+def gram(value: float) -> str:
+    """Grams at three digits: ``114 mg``."""
+    return _scaled(value, "g", ((1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")))
+
+
+def _scaled(value: float, unit: str, prefixes: Iterable[tuple[float, str]]) -> str:
+    for size, prefix in prefixes:
+        if abs(value) >= size:
+            return f"{value / size:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"
+
+
+def span_of(quantity: Quantity, show: Callable[[float], str]) -> str:
+    """``1.25 kJ (1.15 kJ to 1.36 kJ)``."""
+    return f"{show(quantity.value)} ({show(quantity.low)} to {show(quantity.high)})"

@@ -1,0 +1,82 @@
+"""A device's cumulative energy as a curve in time, so that any stretch between two instants can be cut out of it exactly."""
+
+from bisect import bisect_right
+
+from wattledger.core.model import Device, Interval, Method
+from wattledger.core.units import NS_PER_S
+
+
+class EnergyCurve:
+    """Knots (time, cumulative microjoules) of one device and method over the open cell; straight lines in between.
+
+    A register that did not move since the last reading adds no knot: the energy that lands later belongs to the whole time since it
+    last moved, so a span shorter than the refresh period gets its share by time.  Cutting is telescopic: stretches that cover the
+    cell sum to it, as ints.
+    """
+
+    __slots__ = ("_cums", "_flat_ns", "_times", "device", "known_uw", "method")
+
+    def __init__(self, interval: Interval) -> None:
+        self.device: Device = interval.device
+        self.method: Method = interval.method
+        self.known_uw: int | None = None  # the latest trustworthy mean power, for stretches too short to see
+        self._times: list[int] = [interval.start.mono_ns]
+        self._cums: list[int] = [0]
+        self._flat_ns: int | None = None
+
+    def add(self, interval: Interval) -> None:
+        """Append an interval; one that does not begin where the last ended leaves a flat hole (unknown, not invented)."""
+        if interval.start.mono_ns > self.end_ns:
+            self._knot(interval.start.mono_ns, 0)
+        if not interval.energy_uj and interval.method == "counter":
+            self._flat_ns = interval.end.mono_ns
+        else:
+            self._knot(interval.end.mono_ns, interval.energy_uj)
+
+    def _knot(self, at_ns: int, rise_uj: int) -> None:
+        if self._flat_ns is not None and not rise_uj:
+            self._times.append(self._flat_ns)
+            self._cums.append(self._cums[-1])
+        self._flat_ns = None
+        self._times.append(at_ns)
+        self._cums.append(self._cums[-1] + rise_uj)
+
+    @property
+    def end_ns(self) -> int:
+        """When the last reading was taken."""
+        return self._times[-1] if self._flat_ns is None else self._flat_ns
+
+    @property
+    def span_ns(self) -> int:
+        """Time covered by readings in the open cell."""
+        return self.end_ns - self._times[0]
+
+    @property
+    def energy_uj(self) -> int:
+        """Energy of the open cell."""
+        return self._cums[-1]
+
+    def mean_uw(self) -> int:
+        """Mean power over the open cell."""
+        return self.energy_uj * NS_PER_S // self.span_ns if self.span_ns else 0
+
+    def at(self, at_ns: int) -> int:
+        """Cumulative energy at an instant; before the first knot zero, after the last everything."""
+        i = bisect_right(self._times, at_ns)
+        if i == 0:
+            return 0
+        if i == len(self._times):
+            return self._cums[-1]
+        t0, t1, c0, c1 = self._times[i - 1], self._times[i], self._cums[i - 1], self._cums[i]
+        return c0 + (c1 - c0) * (at_ns - t0) // (t1 - t0)
+
+    def cut(self, ends_ns: list[int]) -> list[int]:
+        """Energy of each stretch ending at ``ends_ns`` (ascending); the first begins with the curve, the last ends with it."""
+        marks = [0, *(self.at(t) for t in ends_ns[:-1]), self._cums[-1]]
+        return [b - a for a, b in zip(marks, marks[1:], strict=False)]
+
+    def restart(self) -> None:
+        """Begin the next cell where this one ended."""
+        if self.span_ns >= max(self.device.refresh_ns, 1) and self.energy_uj:
+            self.known_uw = self.mean_uw()
+        self._times, self._cums, self._flat_ns = [self.end_ns], [0], None

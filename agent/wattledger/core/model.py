@@ -1,0 +1,226 @@
+"""The nouns: what enters, what is decided, what is kept.  All frozen, nothing here knows a clock or a file.
+
+Units last in every name: microjoules, microwatts and nanoseconds are ints, so that conservation is ``==``.
+The hot nouns are NamedTuples: a frozen slotted dataclass costs 2 ms of import each, and thousands are made a second.
+"""
+
+from typing import Literal, NamedTuple
+
+Kind = Literal["gpu", "cpu", "dram", "accelerator", "nic", "storage", "rest"]
+Method = Literal["counter", "integrated", "estimated"]
+Use = Literal["active", "held"]
+
+
+class Instant(NamedTuple):
+    """A moment read once from both clocks: ``mono_ns`` for durations (CLOCK_BOOTTIME), ``wall_ns`` for labels (UTC)."""
+
+    mono_ns: int
+    wall_ns: int
+
+
+class Device(NamedTuple):
+    """One thing that draws power and is read by one sensor.
+
+    ``inside`` names what already counts this energy (a core domain inside its package, a MIG slice inside its
+    GPU, psys over ``(parts)``): a host total sums only the devices that are inside nothing.  ``refresh_ns`` is how far the
+    register may lag behind the truth.  ``cap_uw`` is the most it can really draw (P_cap of design.md section 4).
+    """
+
+    id: str
+    kind: Kind
+    model: str
+    inside: str | None = None
+    refresh_ns: int = 0
+    cap_uw: int | None = None
+
+
+class EnergyCounter(NamedTuple):
+    """A register that grows; ``range_uj`` is where it wraps (``None``: never)."""
+
+    device: Device
+    at: Instant
+    count_uj: int
+    range_uj: int | None
+
+
+class PowerGauge(NamedTuple):
+    """A power to be integrated: a sensor's instantaneous reading, or (``estimated``) a model's answer for the time
+    since its last answer."""
+
+    device: Device
+    at: Instant
+    power_uw: int
+    estimated: bool = False
+
+
+class Activity(NamedTuple):
+    """Cumulative use of a device by ``who``; ``unit`` says what was counted, and so how good the split is.
+
+    ``device_id`` is a device's id or the pseudo-device of its kind (``cpu`` is all packages: the kernel gives no per-socket
+    time).  ``who`` is ``pid:N`` or a reserved workload's name; idle is *said* by a source that sees it.
+    """
+
+    device_id: str
+    who: str
+    at: Instant
+    used: int
+    unit: Literal["cpu_ns", "byte_ns", "sm_ns", "context_ns", "idle_ns"]
+
+
+class Holding(NamedTuple):
+    """``who`` holds ``part`` (0 to 1) of a device from now on, and so pays that part of its idle energy.  0 lets go."""
+
+    device_id: str
+    who: str
+    at: Instant
+    part: float
+
+
+class Workload(NamedTuple):
+    """Whom a joule worked for."""
+
+    job: str
+    model: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+IDLE = Workload("(idle)")
+UNATTRIBUTED = Workload("(unattributed)")
+RETIRED = Workload("(retired)")
+AGENT = Workload("(agent)")
+OTHER = Workload("(other)")
+RESERVED = {w.job: w for w in (IDLE, UNATTRIBUTED, RETIRED, AGENT, OTHER)}
+
+
+class Claim(NamedTuple):
+    """From now on ``who`` (``pid:N``) works for ``workload``; ``None``: for nobody we know."""
+
+    who: str
+    at: Instant
+    workload: Workload | None
+
+
+class IdleFloor(NamedTuple):
+    """What a device draws while it does nothing: ``empty``, or with a resident ``context``.
+
+    ``n`` background intervals taught it; 0 means it comes from a table and has never been seen here.
+    """
+
+    device_id: str
+    state: Literal["empty", "context"]
+    power_uw: int
+    learnt_at: Instant | None
+    n: int
+
+
+class Boundary(NamedTuple):
+    """A span of the program begins or ends, or (``mark``, at the edges of a cell) its CPU clock is noted.
+
+    ``span`` is its id, ``parent`` the span that was open around it, ``within`` the workload (the process tree's) whose energy
+    it divides.  ``cpu_ns`` and ``thread_cpu_ns`` are the process's and the thread's own CPU clocks, ``None`` where unknown.
+    """
+
+    span: int
+    at: Instant
+    edge: Literal["enter", "leave", "mark"]
+    workload: Workload
+    within: Workload
+    parent: int | None = None
+    cpu_ns: int | None = None
+    thread: int | None = None
+    thread_cpu_ns: int | None = None
+
+
+class Work(NamedTuple):
+    """Work done, as an increment; the three kinds of token are disjoint (``prompt``: computed, without cache hits).
+
+    ``span``: the span in which it was done, if in one.
+    """
+
+    workload: Workload
+    at: Instant
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+    requests: int = 0
+    span: int | None = None
+
+
+class Fault(NamedTuple):
+    """A source could not read: ``device_id`` is ``None`` when the whole source failed; ``gone`` means it will not come back."""
+
+    source: str
+    device_id: str | None
+    at: Instant
+    what: str
+    gone: bool
+
+
+class Factor(NamedTuple):
+    """A number that multiplies energy, with where it came from: a number never travels without its origin.
+
+    ``g95`` is the multiplicative half-width of its 95 % interval: the truth lies in [value / g95, value * g95].
+    ``valid_from`` and ``valid_to`` are ISO dates or empty.
+    """
+
+    kind: str
+    zone: str
+    value: float
+    unit: str
+    boundary: str
+    origin: str
+    version: str
+    quality: str
+    g95: float
+    valid_from: str = ""
+    valid_to: str = ""
+    licence: str = ""
+
+
+Sample = EnergyCounter | PowerGauge | Activity | Holding | Claim | IdleFloor | Boundary | Work | Fault | Factor
+
+
+class Batch(NamedTuple):
+    """What was read at one tick.  A ``full`` tick closes the cell: activity has been read, energy can be shared out."""
+
+    at: Instant
+    full: bool
+    samples: tuple[Sample, ...]
+
+
+class Interval(NamedTuple):
+    """Energy of one device between two instants, and how it was got."""
+
+    device: Device
+    start: Instant
+    end: Instant
+    energy_uj: int
+    method: Method
+
+
+class Gap(NamedTuple):
+    """A time whose energy is not known and was not invented: reset, refused reading, too long without one."""
+
+    device: Device
+    start: Instant
+    end: Instant
+    reason: str
+
+
+class Share(NamedTuple):
+    """A part of an interval, given to a workload; the shares of an interval sum to it exactly."""
+
+    interval: Interval
+    workload: Workload
+    use: Use
+    energy_uj: int
+
+
+class Finding(NamedTuple):
+    """What ``wattledger doctor`` says of one sensor: usable or not, why, and the one command that would mend it."""
+
+    source: str
+    sensor: str
+    state: Literal["usable", "denied", "absent", "broken", "estimate"]
+    why: str
+    remedy: str = ""

@@ -1,0 +1,75 @@
+"""The sockets in the wall: what a source and an exporter must be, and how a source says that it failed.
+
+A source is one file: ``open(host)`` finds its sensors, ``read`` reads them, ``examine(host)`` tells the doctor.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from wattledger.core.model import Device, Finding, Instant, Sample
+from wattledger.core.totals import Snapshot
+
+Now = Callable[[], Instant]
+
+
+class SourceFailed(Exception):
+    """This read failed; the next may succeed.  The message is one line: what, where."""
+
+
+class SourceGone(Exception):
+    """There is no such sensor here, or not any more; do not ask again.  The message is one line: what, where, what to do."""
+
+
+class Host(NamedTuple):
+    """What a source may know of the place it runs in; everything is handed in, nothing is looked up.
+
+    ``roots`` are the process ids whose trees are metered.  ``pids_match`` is false in a PID namespace of its own, where the driver's
+    process ids are not ours.  ``options`` is the source's own section of the configuration.
+    """
+
+    sysfs: str
+    procfs: str
+    environ: Mapping[str, str]
+    roots: tuple[int, ...]
+    pids_match: bool
+    options: Mapping[str, object]
+
+
+class Source(Protocol):
+    """One kind of truth.
+
+    ``edge``: whether it is read at every span boundary (energy registers only, cheap), or on full ticks alone.
+    ``period_ns``: how often it must be read while a span is open; ``None`` leaves that to the sampler.
+    """
+
+    name: str
+    edge: bool
+    period_ns: int | None
+
+    def devices(self) -> Sequence[Device]: ...
+
+    def read(self, now: Now, full: bool) -> Iterable[Sample]:
+        """Read now.  Each sample is stamped with ``now()`` right before its own call.
+
+        With ``full`` false: energy registers only.  One device's failure is a ``Fault`` among the samples; the whole source's is
+        ``SourceFailed`` or ``SourceGone``.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+Open = Callable[[Host], Source]
+Examine = Callable[[Host], Iterable[Finding]]
+
+
+class Renderer(Protocol):
+    """An exporter that is asked: a snapshot becomes bytes in the form that ``accept`` (a MIME type) asks for."""
+
+    def render(self, snapshot: Snapshot, accept: str = "") -> bytes: ...
+
+
+class Pusher(Protocol):
+    """An exporter that sends."""
+
+    def push(self, snapshot: Snapshot) -> None: ...

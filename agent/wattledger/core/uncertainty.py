@@ -1,0 +1,67 @@
+"""Values with 95 % intervals, and how they combine (carbon.md section 8).
+
+Errors that come from one factor are common to all it touched: they add up linearly, so that a million rows do not average a shared
+error away; only independent ones add in quadrature.
+"""
+
+from collections.abc import Iterable
+from math import exp, log, sqrt
+from typing import NamedTuple
+
+
+class Quantity(NamedTuple):
+    """A value and its 95 % interval, in the unit its name says."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float]:
+        """``{"value", "low", "high"}``."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+class Term(NamedTuple):
+    """One addend of a sum.
+
+    ``cause`` names the factor its relative error comes from and ``g95`` that factor's interval; ``edge`` is an absolute error of its
+    own to either side (endpoints of a run, a floor from a table), independent of the rest; ``missing`` is the most that was not seen
+    at all (a hole after a reset): it can only be added.
+    """
+
+    value: float
+    cause: str
+    g95: float
+    edge: float = 0.0
+    missing: float = 0.0
+
+
+def total(terms: Iterable[Term]) -> Quantity:
+    """Sum terms: linear within a cause, in quadrature across causes and edges.  Lower and upper errors stay apart, because a
+    multiplicative interval is not symmetric; the lower end never falls below zero."""
+    value, below, above, missing = 0.0, 0.0, 0.0, 0.0
+    by_cause: dict[str, tuple[float, float]] = {}
+    for term in terms:
+        value += term.value
+        down, up = by_cause.get(term.cause, (0.0, 0.0))
+        by_cause[term.cause] = (down + term.value * (1 - 1 / term.g95), up + term.value * (term.g95 - 1))
+        below += term.edge**2
+        above += term.edge**2
+        missing += term.missing
+    for down, up in by_cause.values():
+        below += down**2
+        above += up**2
+    return Quantity(value, max(0.0, value - sqrt(below)), value + sqrt(above) + missing)
+
+
+def scale(quantity: Quantity, factor: float, g95s: Iterable[float]) -> Quantity:
+    """Multiply by independent factors whose product is ``factor``: ln g adds in quadrature (carbon.md 8.1)."""
+    spread = sum(log(g) ** 2 for g in g95s)
+    value = quantity.value * factor
+    if quantity.value <= 0:
+        return Quantity(value, quantity.low * factor * exp(-sqrt(spread)), quantity.high * factor * exp(sqrt(spread)))
+    up = exp(sqrt(log(quantity.high / quantity.value) ** 2 + spread))
+    if quantity.low <= 0:
+        return Quantity(value, 0.0, value * up)
+    down = exp(sqrt(log(quantity.value / quantity.low) ** 2 + spread))
+    return Quantity(value, value / down, value * up)
