@@ -34,12 +34,17 @@ class EnergyCurve:
             self._knot(interval.end.mono_ns, interval.energy_uj)
 
     def _knot(self, at_ns: int, rise_uj: int) -> None:
-        if self._flat_ns is not None and not rise_uj:
+        if self._flat_ns is not None and not rise_uj and at_ns > self._flat_ns:
             self._times.append(self._flat_ns)
             self._cums.append(self._cums[-1])
         self._flat_ns = None
+        total_uj = self._cums[-1] + rise_uj
+        if len(self._times) > 1 and self.method == "counter" and at_ns - self._times[-1] < self.device.refresh_ns:
+            # Two moves within one refresh period are one stretch: what landed in 10 ms was drawn over 100.
+            self._times.pop()
+            self._cums.pop()
         self._times.append(at_ns)
-        self._cums.append(self._cums[-1] + rise_uj)
+        self._cums.append(total_uj)
 
     @property
     def end_ns(self) -> int:
@@ -74,6 +79,16 @@ class EnergyCurve:
         """Energy of each stretch ending at ``ends_ns`` (ascending); the first begins with the curve, the last ends with it."""
         marks = [0, *(self.at(t) for t in ends_ns[:-1]), self._cums[-1]]
         return [b - a for a, b in zip(marks, marks[1:], strict=False)]
+
+    def close(self) -> None:
+        """End the cell at the last reading.  Where the register has rested for less than its refresh period, what landed last is spread
+        up to now: it belongs to a time we can only tell within that period, and a span in it gets its share by time."""
+        if self._flat_ns is None:
+            return
+        if len(self._times) > 1 and self._flat_ns - self._times[-1] < self.device.refresh_ns:
+            self._times[-1], self._flat_ns = self._flat_ns, None
+        else:
+            self._knot(self._flat_ns, 0)
 
     def restart(self) -> None:
         """Begin the next cell where this one ended."""

@@ -198,6 +198,7 @@ class Pipeline:
         device = curve.device
         if not curve.span_ns:
             return None
+        curve.close()
         self.totals.power_uw[device.id] = curve.mean_uw()
         if device.inside is not None:
             curve.restart()

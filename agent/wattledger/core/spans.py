@@ -201,3 +201,24 @@ class SpanBook:
 
 def _or(weights: Sequence[int], fallback: Sequence[int]) -> Sequence[int]:
     return weights if any(weights) else fallback
+
+
+def merge(accounts: Sequence[SpanAccount]) -> SpanAccount:
+    """The pieces of one run (a generator's resumptions) as one account: sums, from the first entry to the last leave."""
+    first = accounts[0]
+    if len(accounts) == 1:
+        return first
+    whole = SpanAccount(Boundary(first.span, first.entered, "enter", first.workload, first.within, first.parent))
+    whole.left = accounts[-1].left
+    for account in accounts:
+        for key, lane in account.lanes.items():
+            sums = whole.lane(key)
+            for name in LaneAccount.__slots__:
+                old, new = getattr(sums, name), getattr(lane, name)
+                setattr(sums, name, max(old, new) if name == "peak_uw" else old + new)
+        for workload, uj in account.others.items():
+            whole.others[workload] = whole.others.get(workload, 0) + uj
+        for kind, n in account.work.items():
+            whole.work[kind] = whole.work.get(kind, 0) + n
+        whole.gaps += account.gaps
+    return whole

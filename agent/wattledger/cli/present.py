@@ -1,0 +1,43 @@
+"""A footprint as people read it in a terminal."""
+
+from collections.abc import Iterator
+
+from wattledger.core.footprint import DeviceFootprint, Footprint, gram, joule, span_of
+from wattledger.core.model import Factor
+
+HOW = {"counter": "measured (energy counter)", "integrated": "measured (power, integrated)", "estimated": "estimated (a model)"}
+
+
+def footprint_lines(found: Footprint) -> list[str]:
+    """Total, one line a device, carbon with its factors, what is not known."""
+    return list(_lines(found))
+
+
+def _lines(found: Footprint) -> Iterator[str]:
+    who = found.identity
+    yield f"wattledger: {who.job}" + (f" ({who.model})" if who.model else "")
+    if found.energy_j is None:
+        yield "  energy   unknown: no sensor and no model answered in this time (`wattledger doctor`)"
+    else:
+        watts = f", mean {found.energy_j.value / found.duration_s:.3g} W" if found.duration_s else ""
+        yield f"  energy   {span_of(found.energy_j, joule)} in {found.duration_s:.4g} s{watts}"
+        for device in sorted(found.devices, key=lambda d: -d.energy_j.value):
+            yield f"    {device.kind:<6} {joule(device.energy_j.value):>9}  {HOW[device.method]}: {_model(device)}"
+        yield f"  measured {(found.measured_fraction or 0.0):.0%} of it; the rest is a model's answer"
+    for basis, grams in found.emissions_g.items():
+        factor = next(f for f in found.factors if f.kind == {"location_based": "grid"}.get(basis, basis))
+        yield f"  carbon   {span_of(grams, gram)} CO2e, {basis.replace('_', '-')}: {_factor(factor)}"
+    for factor in found.factors:
+        if factor.kind == "pue":
+            yield f"  PUE      {factor.value:g} ({factor.origin} {factor.version})".rstrip()
+    for note in found.notes:
+        yield f"  note     {note}"
+
+
+def _model(device: DeviceFootprint) -> str:
+    return device.model if device.held_j <= 0 else f"{device.model}, {joule(device.held_j)} of it idle that it held"
+
+
+def _factor(factor: Factor) -> str:
+    words = [f"{factor.zone} {factor.value:g} {factor.unit}", factor.boundary, f"{factor.origin} {factor.version}".strip()]
+    return ", ".join([*words, factor.quality] if factor.quality else words)

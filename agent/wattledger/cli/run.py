@@ -1,0 +1,140 @@
+"""``wattledger run -- CMD …``: run a command untouched and say what it used."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wattledger.cli import fail
+from wattledger.cli.present import footprint_lines
+from wattledger.core.footprint import Footprint, Identity
+from wattledger.runtime.capture import Recorder
+from wattledger.runtime.child import Child
+from wattledger.runtime.config import Config, ConfigError, load
+from wattledger.runtime.wrapped import Wrapped
+
+NO_SUCH_COMMAND = 127  # as a shell says it
+NOT_EXECUTABLE = 126
+
+
+@click.command(
+    "run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}, short_help="Measure CMD."
+)
+@click.option("--job", metavar="NAME", help="What the work is called; default: the script's name.")
+@click.option("--model", metavar="NAME", help="The model it trains or serves.")
+@click.option("--label", "labels", metavar="K=V", multiple=True, help="A label; may be given more than once.")
+@click.option("--zone", metavar="ZONE", help="Grid zone, e.g. DE or US-CAMX (`wattledger grid zones`).")
+@click.option("--scope", type=click.Choice(["process", "host"]), default="process", show_default=True,
+              help="CMD and its children, or everything the machine used meanwhile.")  # fmt: skip
+@click.option("--interval", type=float, metavar="S", help="Seconds between background readings; default 1.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write the footprint as JSON to FILE.")
+@click.option("--json", "as_json", is_flag=True, help="Write the footprint as JSON to the end of standard output.")
+@click.option("--record", type=click.Path(dir_okay=False), metavar="CAPTURE", help="Record every sample for `wattledger replay`.")
+@click.option("--config", "config_file", metavar="FILE", help="Configuration file to use.")
+@click.argument("cmd", nargs=-1, type=click.UNPROCESSED, required=True)
+def command(cmd: tuple[str, ...], **options: Any) -> None:
+    """Run CMD, pass its output, signals and exit status through untouched, and print its energy and carbon on standard error.
+
+    Example: wattledger run --zone DE -- python train.py
+    """
+    if cmd[0] == "--":
+        cmd = cmd[1:]
+    if not cmd:
+        fail("run: no command given: wattledger run -- CMD …")
+    labels = _labels(options["labels"])
+    try:
+        flags = {"agent.interval_s": options["interval"], "grid.zone": options["zone"]}
+        config = load(os.environ, file=options["config_file"], flags=flags)
+        for warning in config.warnings:
+            click.echo(f"wattledger: {warning}", err=True)
+        _check_command(cmd[0])
+        recorder = _recorder(options["record"])
+        _check_output(options["output"])
+        footprint, status = _measure(cmd, labels, options, config, recorder)
+    except ConfigError as wrong:
+        fail(str(wrong))
+    if options["output"]:
+        _write(Path(options["output"]), footprint)
+    if options["as_json"]:
+        click.echo(json.dumps(footprint.to_dict()))
+    click.echo("\n".join(footprint_lines(footprint)), err=True)
+    raise SystemExit(status)
+
+
+def _measure(
+    cmd: tuple[str, ...], labels: Mapping[str, str], options: Mapping[str, Any], config: Config, recorder: Recorder | None
+) -> tuple[Footprint, int]:
+    run_id = os.environ.get("WATTLEDGER_RUN_ID") or os.urandom(8).hex()
+    job = options["job"] or os.environ.get("WATTLEDGER_JOB") or _job_of(cmd)
+    model = options["model"] or os.environ.get("WATTLEDGER_MODEL")
+    if job.startswith("("):
+        fail(f"run: job name {job!r}: names may not begin with '(' (those are the meter's own)")
+    who = Identity(run_id, None, job, model, labels, "", options["scope"])
+    wrapped = Wrapped(config, os.environ, who, recorder)
+    try:
+        child = Child(cmd, {**os.environ, "WATTLEDGER_RUN_ID": run_id})
+    except OSError as failure:
+        wrapped.abandon()
+        fail(f"run: cannot start {cmd[0]}: {failure.strerror}", NOT_EXECUTABLE)
+    return wrapped.until(child)
+
+
+def _labels(pairs: tuple[str, ...]) -> dict[str, str]:
+    labels = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            fail(f"run: --label {pair!r}: expected K=V, e.g. --label team=search")
+        labels[key] = value
+    return labels
+
+
+def _job_of(cmd: tuple[str, ...]) -> str:
+    """``train`` for ``python -u train.py --lr 1``; else the command's own name."""
+    name = Path(cmd[0]).name
+    if name.startswith("python"):
+        words = [w for w in cmd[1:] if not w.startswith("-")]
+        if "-m" in cmd[1:-1]:
+            return cmd[cmd.index("-m") + 1]
+        if words and words[0].endswith(".py"):
+            return Path(words[0]).stem
+    return name
+
+
+def _check_command(name: str) -> None:
+    if shutil.which(name) is None:
+        if os.path.isfile(name) or (os.sep in name and os.path.exists(name)):
+            fail(f"run: {name} is not executable (chmod +x it, or name its interpreter)", NOT_EXECUTABLE)
+        fail(f"run: no such command: {name}", NO_SUCH_COMMAND)
+
+
+def _check_output(output: str | None) -> None:
+    """Wrong words are said before an hour of training, not after it."""
+    folder = Path(output).parent if output else None
+    if folder is not None and not os.access(folder, os.W_OK):
+        fail(f"run: cannot write {output}: {'no such folder' if not folder.exists() else 'no permission'} {folder}")
+
+
+def _recorder(path: str | None) -> Recorder | None:
+    if path is None:
+        return None
+    try:
+        return Recorder(Path(path))
+    except OSError as failure:
+        fail(f"run: cannot write the capture {path}: {failure.strerror}")
+    return None
+
+
+def _write(path: Path, footprint: Footprint) -> None:
+    """Whole or not at all; the child's exit status stays what it was."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(json.dumps(footprint.to_dict(), indent=1) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as failure:
+        part.unlink(missing_ok=True)
+        click.echo(f"wattledger: cannot write {path}: {failure.strerror}; the footprint is below", err=True)

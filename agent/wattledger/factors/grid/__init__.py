@@ -1,0 +1,1 @@
+"""What a kilowatt-hour of a place weighs: annual tables, the zones of cloud regions."""

@@ -1,0 +1,130 @@
+"""A capture: gzip JSON lines of exactly the batches a pipeline stepped, so that a bug report and a fixture are the same file.
+
+Line 1: ``{"schema": "wattledger.capture/1", ...}`` with the identity of the run and the notes.  Then one line a batch:
+``{"at": [mono, wall], "full": bool, "s": [[type, ...fields]]}``; a device is written out where it first appears (``["Device", ...]``) and by its id
+after that.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wattledger.core import model
+from wattledger.core.model import Batch, Device, Instant, Sample, Workload
+
+SCHEMA = "wattledger.capture/1"
+TYPES = {
+    t.__name__: t
+    for t in (
+        model.EnergyCounter,
+        model.PowerGauge,
+        model.Activity,
+        model.Holding,
+        model.Claim,
+        model.IdleFloor,
+        model.Boundary,
+        model.Work,
+        model.Fault,
+        model.Factor,
+    )
+}
+
+
+class CaptureError(ValueError):
+    """The file is not a capture we can read; one line: what, where."""
+
+
+class Capture(NamedTuple):
+    """A capture in memory: its header and its batches in order."""
+
+    header: Mapping[str, Any]
+    batches: list[Batch]
+
+
+class Recorder:
+    """Writes batches as they are stepped; the file takes its name only when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._part = path.with_name(path.name + ".part")
+        self._known: set[str] = set()
+        self._file = gzip.open(self._part, "wt", encoding="utf-8")  # noqa: SIM115 - closed by close()
+
+    def begin(self, header: Mapping[str, Any]) -> None:
+        """The first line: whose capture this is."""
+        self._write({"schema": SCHEMA, **header})
+
+    def add(self, batches: Iterable[Batch]) -> None:
+        """Append; raises OSError when the disk is full."""
+        for batch in batches:
+            samples = [row for sample in batch.samples for row in self._rows(sample)]
+            self._write({"at": batch.at, "full": batch.full, "s": samples})
+
+    def _rows(self, sample: Sample) -> Iterator[list[Any]]:
+        fields = list(sample)
+        for i, field in enumerate(fields):
+            if isinstance(field, Device):
+                if field.id not in self._known:
+                    self._known.add(field.id)
+                    yield ["Device", *field]
+                fields[i] = field.id
+        yield [type(sample).__name__, *fields]
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(row, separators=(",", ":")) + "\n")
+
+    def close(self) -> None:
+        """Finish: only now does the capture bear its name."""
+        self._file.close()
+        self._part.replace(self._path)
+
+    def discard(self) -> None:
+        """Give up: leave nothing half written."""
+        try:
+            self._file.close()
+        except OSError:
+            pass  # the disk that could not take the rows cannot take the trailer either
+        self._part.unlink(missing_ok=True)
+
+
+def load(path: Path) -> Capture:
+    """Read a capture.  Raises CaptureError with one line for anything that is not one."""
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        header = json.loads(lines[0])
+        if header.get("schema") != SCHEMA:
+            raise CaptureError(f"{path}: not a {SCHEMA} file (its first line says {header.get('schema')!r})")
+        devices: dict[str, Device] = {}
+        return Capture(header, [_batch(json.loads(line), devices) for line in lines[1:]])
+    except (OSError, EOFError) as failure:
+        raise CaptureError(f"cannot read the capture {path}: {failure}") from failure
+    except CaptureError:
+        raise
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as failure:
+        raise CaptureError(f"{path}: damaged or not a capture ({failure})") from failure
+
+
+def _batch(row: Mapping[str, Any], devices: dict[str, Device]) -> Batch:
+    samples = []
+    for name, *fields in row["s"]:
+        if name == "Device":
+            devices[fields[0]] = Device(*fields)
+        else:
+            samples.append(_sample(name, fields, devices))
+    return Batch(Instant(*row["at"]), row["full"], tuple(samples))
+
+
+def _sample(name: str, fields: list[Any], devices: Mapping[str, Device]) -> Sample:
+    kind = TYPES[name]
+    named = dict(zip(kind._fields, fields, strict=True))
+    for field, value in named.items():
+        if field == "device":
+            named[field] = devices[value]
+        elif field in ("at", "learnt_at") and value is not None:
+            named[field] = Instant(*value)
+        elif field in ("workload", "within") and value is not None:
+            named[field] = Workload(value[0], value[1], tuple((k, v) for k, v in value[2]))
+    return kind(**named)

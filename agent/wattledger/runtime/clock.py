@@ -1,0 +1,26 @@
+"""The only file that reads a clock; everybody else is handed ``now``."""
+
+import time
+
+from wattledger.core.model import Instant
+
+# CLOCK_BOOTTIME goes on while the machine is suspended, so a suspend is seen as the hole it is; elsewhere than on Linux the
+# monotonic clock has to do.
+_MONO: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
+def _now_posix(mono: int = _MONO or 0) -> Instant:
+    """This instant, by both clocks."""
+    return Instant(time.clock_gettime_ns(mono), time.time_ns())
+
+
+def _now_windows() -> Instant:
+    """This instant, by both clocks."""
+    return Instant(time.monotonic_ns(), time.time_ns())
+
+
+now = _now_windows if _MONO is None else _now_posix
+
+process_cpu_ns = time.process_time_ns
+thread_cpu_ns = time.thread_time_ns
+elapsed_ns = time.perf_counter_ns

@@ -1,0 +1,194 @@
+"""The configuration in force, and where each value came from.
+
+``wattledger.toml`` (the first one found is used alone), then ``WATTLEDGER_<SECTION>_<KEY>`` in the environment, then flags; the later wins.
+An unknown key in a file is an error with the nearest right name; in the environment it is a warning, because a Kubernetes Service
+named wattledger puts variables there that nobody wrote.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class ConfigError(ValueError):
+    """The words are wrong; the message is one line: what, where, the nearest right name."""
+
+
+class Key(NamedTuple):
+    """One setting: its default, what it accepts, and a line for ``config default``."""
+
+    default: Any
+    kind: str  # "str", "float", "bool", or "a|b|c"
+    help: str
+
+
+KEYS: dict[str, Key] = {
+    "paths.sysfs": Key("/sys", "str", "where the kernel's sysfs is mounted (a container mounts the host's elsewhere)"),
+    "paths.procfs": Key("/proc", "str", "where procfs is mounted"),
+    "agent.interval_s": Key(1.0, "float", "seconds between background readings"),
+    "grid.zone": Key("", "str", "grid zone, e.g. DE or US-CAMX; empty: from the cloud region in the environment, else the world average"),
+    "facility.pue": Key(0.0, "float", "power usage effectiveness of the building; 0: not known, not applied"),
+    "facility.rest": Key("on", "on|off", "whether fans, board and losses are estimated into energy_j"),
+}
+
+# [sources.NAME] for each built-in source; the estimate's own figures can be corrected by who knows the machine.
+SOURCE_KEYS: dict[str, Key] = {
+    "enabled": Key(True, "bool", "whether this source is used"),
+    "cpu_max_w": Key(0.0, "float", "estimate: watts of all CPUs at full load; 0: from the table"),
+    "cpu_idle_w": Key(0.0, "float", "estimate: watts of all CPUs at rest; 0: from the table"),
+    "dram_w_per_gb": Key(0.0, "float", "estimate: watts per GB of memory; 0: the default"),
+}
+SOURCES = ("rapl", "hwmon", "nvml", "amdsmi", "jetson", "procfs", "portable", "estimate")
+
+# Set by users and platforms, never keys (contract.md, Configuration).
+NOT_KEYS = {"JOB", "MODEL", "LABELS", "CONFIG", "RUN_ID", "RECORDINGS", "RIG", "FACTORS"}
+
+
+class Value(NamedTuple):
+    """A setting in force and where it came from."""
+
+    value: Any
+    origin: str
+
+
+class Config:
+    """Settings by dotted name; frozen after ``load``."""
+
+    def __init__(self, values: Mapping[str, Value], warnings: tuple[str, ...] = ()) -> None:
+        self._values = dict(values)
+        self.warnings = warnings
+
+    def __getitem__(self, name: str) -> Any:
+        found = self._values.get(name)
+        return found.value if found is not None else _key(name).default
+
+    def rows(self) -> Iterator[tuple[str, Value]]:
+        """Every setting with its value and origin, defaults included."""
+        for name, key in all_keys():
+            if name in self._values or name in KEYS:
+                yield name, self._values.get(name, Value(key.default, "default"))
+
+    def source_options(self, source: str) -> dict[str, Any]:
+        """The settings of one source that differ from their defaults' meaning of "not known"."""
+        return {key: self[f"sources.{source}.{key}"] for key in SOURCE_KEYS if self[f"sources.{source}.{key}"]}
+
+
+def all_keys() -> Iterator[tuple[str, Key]]:
+    """(dotted name, key), sections in the contract's order."""
+    yield from KEYS.items()
+    for source in SOURCES:
+        for name, key in SOURCE_KEYS.items():
+            if source == "estimate" or name == "enabled":
+                yield f"sources.{source}.{name}", key
+
+
+def _key(name: str) -> Key:
+    return KEYS.get(name) or SOURCE_KEYS[name.rsplit(".", 1)[1]]
+
+
+def load(
+    environ: Mapping[str, str],
+    *,
+    file: str | None = None,
+    flags: Mapping[str, Any] | None = None,
+    here: bool = True,
+) -> Config:
+    """Find the file, read the environment, lay the flags over both.
+
+    ``here``: whether ``./wattledger.toml`` may be used (never by the agent).  Raises ConfigError with one line.
+    """
+    values: dict[str, Value] = {}
+    path = _find(environ, file, here)
+    if path is not None:
+        values.update(_from_file(path))
+    found, warnings = _from_environ(environ)
+    values.update(found)
+    for name, value in (flags or {}).items():
+        if value is not None:
+            values[name] = Value(_checked(name, value, "the command line"), "the command line")
+    return Config(values, warnings)
+
+
+def _find(environ: Mapping[str, str], file: str | None, here: bool) -> Path | None:
+    named = file or environ.get("WATTLEDGER_CONFIG")
+    if named:
+        if not Path(named).is_file():
+            raise ConfigError(f"no configuration file at {named}: name an existing one or leave it out")
+        return Path(named)
+    home = environ.get("XDG_CONFIG_HOME") or (f"{environ['HOME']}/.config" if environ.get("HOME") else "")
+    places = [Path("wattledger.toml")] if here else []
+    places += [Path(home, "wattledger", "config.toml")] if home else []
+    for place in [*places, Path("/etc/wattledger/config.toml")]:
+        if place.is_file():
+            return place
+    return None
+
+
+def _from_file(path: Path) -> dict[str, Value]:
+    import tomllib  # 3 ms, and only where there is a file
+
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as failure:
+        raise ConfigError(f"cannot read {path}: {failure}") from failure
+    except tomllib.TOMLDecodeError as failure:
+        raise ConfigError(f"{path} is not TOML: {failure}") from failure
+    names = dict(all_keys())
+    found = {}
+    for name, value in _leaves(tree, ""):
+        if name not in names:
+            raise ConfigError(f"{path}: no setting {name!r}{nearest(name, names)}; `wattledger config default` lists them")
+        found[name] = Value(_checked(name, value, str(path)), str(path))
+    return found
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _from_environ(environ: Mapping[str, str]) -> tuple[dict[str, Value], tuple[str, ...]]:
+    names = {name.upper().replace(".", "_"): name for name, _ in all_keys()}
+    found: dict[str, Value] = {}
+    warnings = []
+    for variable, text in environ.items():
+        if not variable.startswith("WATTLEDGER_"):
+            continue
+        short = variable.removeprefix("WATTLEDGER_")
+        if short in names:
+            found[names[short]] = Value(_checked(names[short], text, variable), variable)
+        elif short not in NOT_KEYS and not short.startswith(("PORT", "SERVICE_", "RIG_")):
+            warnings.append(f"{variable} in the environment is not a setting{nearest(short, names, 'WATTLEDGER_')}; ignored")
+    return found, tuple(warnings)
+
+
+def _checked(name: str, value: Any, where: str) -> Any:
+    kind = _key(name).kind
+    try:
+        if kind == "float":
+            if isinstance(value, bool):
+                raise ValueError
+            number = float(value)
+            if number != number or number < 0 or (name == "agent.interval_s" and not 0.02 <= number <= 3600):
+                raise ValueError
+            return number
+        if kind == "bool":
+            return {"true": True, "false": False, "1": True, "0": False, "on": True, "off": False}[str(value).lower()]
+        text = value if isinstance(value, str) else str(value).lower()
+        if "|" in kind and {"true": "on", "false": "off"}.get(text, text) not in kind.split("|"):
+            raise ValueError
+        return {"true": "on", "false": "off"}.get(text, text) if "|" in kind else text
+    except (ValueError, KeyError, TypeError):
+        wants = {"float": "a number that makes sense", "bool": "true or false"}.get(kind, kind.replace("|", " or "))
+        raise ConfigError(f"{name} = {value!r} in {where}: expected {wants}") from None
+
+
+def nearest(word: str, names: Any, prefix: str = "") -> str:
+    """``; did you mean 'x'?`` or nothing."""
+    import difflib  # only when something is wrong
+
+    close = difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {prefix + close[0]!r}?" if close else ""

@@ -1,0 +1,39 @@
+"""Idle floors kept between runs: one small JSON file, replaced whole, never half written."""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from wattledger.core.model import IdleFloor, Instant
+
+NAME = "floors.json"
+
+
+def load(folder: Path | None) -> list[IdleFloor]:
+    """What earlier runs learnt; a file that cannot be read is as good as none: it will be learnt again."""
+    if folder is None:
+        return []
+    try:
+        rows = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        return [IdleFloor(r["device"], r["state"], int(r["power_uw"]), Instant(0, int(r["wall_ns"])), int(r["n"])) for r in rows]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def save(folder: Path | None, floors: Iterable[IdleFloor]) -> None:
+    """Keep the floors that were seen (``n`` > 0), not those from a table."""
+    rows = [
+        {"device": f.device_id, "state": f.state, "power_uw": f.power_uw, "wall_ns": f.learnt_at.wall_ns, "n": f.n}
+        for f in floors
+        if f.n and f.learnt_at is not None
+    ]
+    if folder is None or not rows:
+        return
+    part = folder / f"{NAME}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(rows), encoding="utf-8")
+        part.replace(folder / NAME)
+    except OSError:
+        part.unlink(missing_ok=True)  # a floor not kept is learnt again; nothing to trouble the user with

@@ -1,0 +1,57 @@
+"""Which factors are in force: the zone by flag, configuration or cloud environment, the PUE where somebody knows it."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+from wattledger.core.model import Device, Factor
+from wattledger.factors import gains
+from wattledger.factors.grid import annual, cloud
+from wattledger.runtime import clock
+from wattledger.runtime.config import Config, ConfigError
+
+
+class PriceList(NamedTuple):
+    """Factors by kind (``grid``, ``upstream``, ``pue``) and what must be said about them."""
+
+    factors: Mapping[str, Factor]
+    notes: tuple[str, ...]
+
+
+def price_list(config: Config, environ: Mapping[str, str], zone: str | None = None) -> PriceList:
+    """Resolve the prices for a zone.  An unknown zone or an impossible PUE is a ConfigError with the nearest right name."""
+    named = zone or str(config["grid.zone"]) or None
+    found = None if named else cloud.zone_from_environ(environ, cloud.CLOUD_INIT)
+    try:
+        prices = annual.lookup(named or (found.zone if found else None), today(), doubt_g95=found.g95 if found else 1.0)
+        pue = cloud.configured_pue(float(config["facility.pue"])) if config["facility.pue"] else None
+    except ValueError as failure:
+        raise ConfigError(str(failure)) from failure
+    if pue is None and found is not None:
+        pue = cloud.pue(found.provider)
+    factors = {"grid": prices.location_based._replace(kind="grid")}
+    if prices.upstream is not None:
+        factors["upstream"] = prices.upstream._replace(kind="upstream")
+    if pue is not None:
+        factors["pue"] = pue._replace(kind="pue")
+    notes = [*([found.why] if found else []), *prices.notes]
+    if pue is None:
+        notes.append("PUE is not known and not applied: grams are for the IT energy alone ([facility] pue sets it)")
+    if factors["grid"].quality == "stand-in":
+        notes.append(f"{prices.zone} has no direct factor here: the life-cycle one stands in, upstream emissions included")
+    return PriceList(factors, tuple(notes))
+
+
+def today() -> date:
+    """The day, UTC."""
+    return datetime.fromtimestamp(clock.now().wall_ns / 1e9, UTC).date()
+
+
+def gain_of(device: Device, method: str, duration_s: float) -> Factor:
+    """The sensor's gain (core asks for it when a footprint is put together)."""
+    return gains.gain(device.kind, device.model, method, duration_s)  # type: ignore[arg-type]
+
+
+def mismatch_g95(duration_s: float) -> float:
+    """An annual average's error for a window so short (carbon.md 8.4)."""
+    return annual.time_mismatch_g95(duration_s)

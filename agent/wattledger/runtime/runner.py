@@ -1,0 +1,139 @@
+"""One source, kept from doing harm: its failures translated, its time watched, its hanging kept to itself.
+
+Read inline for as long as it answers quickly; after one call over 20 ms it lives on a thread of its own for good, and a boundary takes
+its latest reading (a hand-off costs 80 us, an inline boundary 25).
+"""
+
+import threading
+import traceback
+from collections.abc import Callable
+
+from wattledger.core.model import Device, Fault, Instant, Sample
+from wattledger.core.ports import Source, SourceFailed, SourceGone
+from wattledger.core.totals import Health
+from wattledger.runtime import clock
+from wattledger.runtime.warn import warn_once
+
+SLOW_NS = 20_000_000
+COLLECT_S = 0.25  # a full tick waits so long for a threaded source's fresh reading
+
+
+class Runner:
+    """Mutable state: the last read's length, errors so far, and (once slow) the worker thread with what it has read."""
+
+    def __init__(self, source: Source, now: Callable[[], Instant]) -> None:
+        self.source = source
+        self.edge = source.edge
+        self.errors = 0
+        self.up = True
+        self._now = now
+        self._last_error = ""
+        self._read_ns = 0
+        self._busy = threading.Lock()
+        self._worker: Worker | None = None
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """What the source meters."""
+        return tuple(self.source.devices())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the source wants said beside its figures."""
+        return tuple(getattr(self.source, "notes", ()))
+
+    def health(self) -> Health:
+        """For the snapshot."""
+        return Health(self.up, self._read_ns / 1e9, self.errors, self._last_error)
+
+    def read(self, full: bool) -> list[Sample]:
+        """Samples read now, or by the worker since the last call.  Never raises, never waits long."""
+        if not self.up:
+            return []
+        if self._worker is not None:
+            return self._worker.collect(full)
+        # Someone else's call of this source is under way: if it is not back in time, it hangs, and we do not join it.
+        if not self._busy.acquire(timeout=SLOW_NS / 1e9):
+            self._worker = Worker(self)
+            return []
+        try:
+            return self._timed(full)
+        finally:
+            self._busy.release()
+
+    def _timed(self, full: bool) -> list[Sample]:
+        before = clock.elapsed_ns()
+        samples = self.call(full)
+        self._read_ns = clock.elapsed_ns() - before
+        if self._read_ns > SLOW_NS and self._worker is None:
+            self._worker = Worker(self)
+        return samples
+
+    def call(self, full: bool) -> list[Sample]:
+        """The source's own read, with its failures as faults."""
+        try:
+            samples = list(self.source.read(self._now, full))
+        except SourceFailed as failure:
+            return [self._fault(str(failure), gone=False)]
+        except SourceGone as failure:
+            self.up = False
+            return [self._fault(str(failure), gone=True)]
+        except Exception as bug:
+            # Not a sensor's failure but ours: one traceback, then this source is stopped and the others go on.
+            self.up = False
+            warn_once(f"bug in source {self.source.name}", traceback.format_exc().rstrip())
+            return [self._fault(f"stopped by a bug: {bug!r}", gone=True)]
+        for sample in samples:
+            if isinstance(sample, Fault):
+                self.errors += 1
+                self._last_error = sample.what
+        return samples
+
+    def _fault(self, what: str, *, gone: bool) -> Fault:
+        self.errors += 1
+        self._last_error = what
+        return Fault(self.source.name, None, self._now(), what, gone)
+
+    def close(self) -> None:
+        """Let the sensor go; a hung one is left behind (its thread is a daemon)."""
+        if self._worker is None and self._busy.acquire(timeout=SLOW_NS / 1e9):
+            try:
+                self.source.close()
+            except (SourceFailed, SourceGone, OSError) as failure:
+                self._last_error = str(failure)
+            finally:
+                self._busy.release()
+
+
+class Worker:
+    """The thread of a slow source.  State: whether a read is wanted, and the samples not collected yet."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._wanted = threading.Event()
+        self._fresh = threading.Event()
+        self._full = False
+        self._samples: list[Sample] = []
+        self._waits = True
+        threading.Thread(target=self._work, name=f"wattledger-{runner.source.name}", daemon=True).start()
+
+    def collect(self, full: bool) -> list[Sample]:
+        """Ask for a reading and take what is there; a full tick waits a little for it, and only while the source does answer."""
+        self._full = self._full or full
+        self._fresh.clear()
+        self._wanted.set()
+        if full and self._waits:
+            self._waits = self._fresh.wait(COLLECT_S)
+        samples, self._samples = self._samples, []
+        return samples
+
+    def _work(self) -> None:
+        while self._runner.up:
+            self._wanted.wait()
+            self._wanted.clear()
+            full, self._full = self._full, False
+            with self._runner._busy:
+                found = self._runner.call(full)
+            self._samples = [*self._samples, *found]
+            self._waits = True
+            self._fresh.set()

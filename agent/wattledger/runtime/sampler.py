@@ -1,0 +1,199 @@
+"""The only loop, the only lock.  Reads outside the lock, decides purely under it, acts after it.
+
+A boundary of a span only records: it reads the energy registers, stamps itself and appends a batch; the pipeline steps later, off the
+user's path.  A full tick reads everything and closes the cell.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from wattledger.core.model import Batch, Boundary, Device, Instant, Sample
+from wattledger.core.pipeline import Pipeline, Step
+from wattledger.runtime import clock
+from wattledger.runtime.runner import Runner
+
+MANY = 256  # boundaries recorded before the cell is closed on the spot, so that memory stays bounded
+
+
+class Sampler:
+    """Drives sources into a pipeline.
+
+    Mutable state: ``_pending`` (batches recorded, not stepped), ``_open`` (ids of open spans), the thread and whether it is parked or
+    drowsy, when the last cell was closed.  ``_pending`` and ``_open`` are touched without the lock: deque.append and set.add are atomic.
+    """
+
+    def __init__(
+        self,
+        runners: Sequence[Runner],
+        pipeline: Pipeline,
+        *,
+        interval_ns: int,
+        now: Callable[[], Instant] = clock.now,
+        mark: Callable[[Instant], Boundary] | None = None,
+        on_batches: Callable[[list[Batch]], None] | None = None,
+        on_step: Callable[[Step], None] | None = None,
+    ) -> None:
+        self.runners = list(runners)
+        self.pipeline = pipeline
+        self.agent_threads: list[int] = []
+        self._now, self._mark = now, mark
+        self._interval_ns = interval_ns
+        self._on_batches, self._on_step = on_batches, on_step
+        self._lock = threading.Lock()
+        self._pending: deque[Batch] = deque()
+        self._open: set[int] = set()
+        self._closed_ns = -interval_ns
+        self._thread: threading.Thread | None = None
+        self._parked = False
+        self._drowsy = False  # nothing is open, so power-only cards are not polled
+        self._stopped = False
+        self._wake = threading.Event()
+
+    # --- the user's path ------------------------------------------------------------------------------------------------
+
+    def enter(self, make: Callable[[Instant], Boundary]) -> Instant:
+        """Begin a span: read, then stamp, so that the span does not pay for the reading."""
+        if not self._open and self._now().mono_ns - self._closed_ns > self._interval_ns:
+            # The cell has run since the last span, maybe hours ago: what the machine did then is not this span's neighbour.
+            self.tick()
+            samples: list[Sample] = []
+        else:
+            samples = self._edges()
+        boundary = make(self._now())
+        samples.append(boundary)
+        self._open.add(boundary.span)
+        self._pending.append(Batch(boundary.at, False, tuple(samples)))
+        if self._parked or self._drowsy or self._thread is None:
+            self._rouse()
+        return boundary.at
+
+    def leave(self, make: Callable[[Instant], Boundary]) -> Instant:
+        """End a span: stamp, then read."""
+        boundary = make(self._now())
+        self._pending.append(Batch(boundary.at, False, (boundary, *self._edges())))
+        self._open.discard(boundary.span)
+        if len(self._pending) >= MANY:
+            self.tick()
+        return boundary.at
+
+    def put(self, samples: Iterable[Sample]) -> None:
+        """Record facts that come from elsewhere (tokens, factors, floors)."""
+        self._pending.append(Batch(self._now(), False, tuple(samples)))
+
+    def _edges(self) -> list[Sample]:
+        samples: list[Sample] = []
+        for runner in self.runners:
+            if runner.edge:
+                samples += runner.read(False)
+        return samples
+
+    # --- ticks ----------------------------------------------------------------------------------------------------------
+
+    def tick(self) -> Step:
+        """Read everything and close the cell."""
+        samples: list[Sample] = []
+        for runner in self.runners:
+            samples += runner.read(True)
+        with self._lock:
+            at = self._now()
+            if self._mark is not None:
+                samples.append(self._mark(at))
+            batches = self._drain()
+            batches.append(Batch(at, True, tuple(samples)))
+            step = self._step(batches)
+            self._closed_ns = at.mono_ns
+        if self._on_batches is not None:
+            self._on_batches(batches)
+        if self._on_step is not None:
+            self._on_step(step)
+        return step
+
+    def _drain(self) -> list[Batch]:
+        batches = []
+        while self._pending:
+            batches.append(self._pending.popleft())
+        return batches
+
+    def _step(self, batches: Iterable[Batch]) -> Step:
+        step = Step([], [], [])
+        for batch in batches:
+            out = self.pipeline.step(batch)
+            step = Step(step.settled + out.settled, step.gaps + out.gaps, step.floors + out.floors)
+        return step
+
+    def ripe(self) -> bool:
+        """Whether the open cell is long enough for every register to have moved; closing earlier would share out nothing."""
+        age_ns = self._now().mono_ns - self._closed_ns
+        return all(age_ns > d.refresh_ns for d in self.devices() if d.inside is None)
+
+    def view(self) -> tuple[Pipeline, Instant]:
+        """The figures as they stand, provisional, without closing the cell."""
+        with self._lock:
+            batches = self._drain()
+            step = self._step(batches)
+            at = self._now()
+            copy = self.pipeline.peek(at)
+        if self._on_batches is not None:
+            self._on_batches(batches)
+        assert not step.settled  # only a full batch settles
+        return copy, at
+
+    def devices(self) -> list[Device]:
+        """Everything metered."""
+        return [device for runner in self.runners for device in runner.devices]
+
+    # --- the thread -----------------------------------------------------------------------------------------------------
+
+    def _rouse(self) -> None:
+        self._parked = self._drowsy = False
+        if self._thread is None and not self._stopped:
+            self._thread = threading.Thread(target=self._loop, name="wattledger-sampler", daemon=True)
+            self._thread.start()
+        else:
+            self._wake.set()
+
+    def _loop(self) -> None:
+        self.agent_threads.append(threading.get_native_id())
+        while not self._stopped:
+            period_ns = self._period_ns()
+            self._drowsy = not self._open and period_ns < self._interval_ns
+            if self._drowsy:
+                period_ns = self._interval_ns
+            self._wake.wait(None if self._parked else period_ns / 1e9)
+            self._wake.clear()
+            if self._stopped:
+                return
+            if not self._open and not self._pending:
+                self._parked = True
+                # A span that entered before it could see this flag is seen here: it added itself to _open first.
+                if not self._open:
+                    continue
+            self._parked = False
+            if self._now().mono_ns - self._closed_ns >= self._interval_ns - period_ns // 2:
+                self.tick()
+            else:
+                self._poll()
+
+    def _period_ns(self) -> int:
+        """As often as the most demanding sensor must be read: power-only cards at their refresh period, while they are held."""
+        periods = [r.source.period_ns for r in self.runners if r.up and r.source.period_ns is not None]
+        return min([self._interval_ns, *periods])
+
+    def _poll(self) -> None:
+        samples: list[Sample] = []
+        for runner in self.runners:
+            if runner.source.period_ns is not None and runner.source.period_ns < self._interval_ns:
+                samples += runner.read(False)
+        if samples:
+            self._pending.append(Batch(self._now(), False, tuple(samples)))
+
+    def stop(self) -> None:
+        """End the thread and let the sensors go."""
+        self._stopped = True
+        self._wake.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=1.0)
+        for runner in self.runners:
+            runner.close()

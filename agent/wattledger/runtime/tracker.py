@@ -1,0 +1,242 @@
+"""This process's own meter, behind ``track``: one session, made at the first span, shared by all.
+
+Everything that can fail is caught here: a run that cannot be measured is a run whose footprint says why.
+"""
+
+import atexit
+import itertools
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from wattledger.core.footprint import Footprint, Identity, assemble
+from wattledger.core.model import RESERVED, Boundary, Instant, Work, Workload
+from wattledger.core.pipeline import Step
+from wattledger.core.spans import SpanAccount, merge
+from wattledger.runtime import clock, host
+from wattledger.runtime.build import Plan, Session, open_session
+from wattledger.runtime.config import Config, ConfigError, load
+from wattledger.runtime.gpu_sync import synchronise
+from wattledger.runtime.prices import gain_of, mismatch_g95, price_list
+from wattledger.runtime.warn import warn_once
+
+if TYPE_CHECKING:
+    from wattledger.track import Run, Track
+
+
+class Tracker:
+    """State: the session (``None`` until the first span), why there is none, the runs that wait for their accounts, and a generation
+    that a fork increases, so that a child never touches its parent's sensors."""
+
+    def __init__(self) -> None:
+        self.generation = 1
+        self._begin_anew(None)
+
+    def _begin_anew(self, unmeasured: str | None) -> None:
+        self._session: Session | None = None
+        self._unmeasured = unmeasured
+        self._making = threading.Lock()
+        self._spans = itertools.count(1)
+        self._runs: weakref.WeakValueDictionary[int, Run] = weakref.WeakValueDictionary()
+        self._entered: set[int] = set()
+
+    # --- spans ----------------------------------------------------------------------------------------------------------
+
+    def enter(self, run: "Run", spec: "Track") -> None:
+        """Begin the run's span; on any failure the run is unmeasured and says so."""
+        try:
+            session = self._session or self._make(spec.config)
+            if session is None:
+                run._notes.append(self._unmeasured or "not measured")
+                return
+            if run.parent is None and spec.sync == "auto":
+                run._notes += synchronise()
+            elif run.parent is None:
+                run._notes.append("sync is off: GPU work still queued at a boundary is counted after it")
+            self._enter(run, session)
+        except Exception as bug:
+            run._notes.append(f"not measured: {bug!r}")
+            warn_once("enter", f"this run is not measured: {bug!r}")
+
+    def _enter(self, run: "Run", session: Session) -> None:
+        span = next(self._spans)
+        workload = Workload(_job(run.job), run.model, tuple(sorted((str(k), str(v)) for k, v in run.labels.items())))
+        parent = run.parent._span if run.parent is not None and run.parent._generation == self.generation else None
+        thread = threading.get_ident()
+
+        def make(at: Instant) -> Boundary:
+            clocks = clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
+            return Boundary(span, at, "enter", workload, session.tree, parent, *clocks)
+
+        run._span, run._generation = span, self.generation
+        self._runs[span] = run
+        self._entered.add(span)
+        session.sampler.enter(make)
+
+    def leave(self, run: "Run", spec: "Track") -> None:
+        """End the run's span."""
+        run._left = True
+        if run._span is None or run._generation != self.generation or self._session is None:
+            return
+        try:
+            if run.parent is None and spec.sync == "auto":
+                synchronise()
+            self._leave(run, self._session)
+        except Exception as bug:
+            run._notes.append(f"its end was not measured: {bug!r}")
+            warn_once("leave", f"the end of a run was not measured: {bug!r}")
+
+    def _leave(self, run: "Run", session: Session) -> None:
+        span, thread = run._span, threading.get_ident()
+        assert span is not None
+        workload = Workload(run.job, run.model)
+
+        def make(at: Instant) -> Boundary:
+            clocks = clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
+            return Boundary(span, at, "leave", workload, session.tree, None, *clocks)
+
+        self._entered.discard(span)
+        session.sampler.leave(make)
+
+    def add_work(self, run: "Run", counts: tuple[int, int, int, int]) -> None:
+        """Record tokens; a negative or non-integer count is one warning, and not counted."""
+        if any(not isinstance(n, int) or n < 0 for n in counts):
+            warn_once("add_tokens", f"add_tokens needs whole numbers of 0 or more, got {counts}; not counted")
+            return
+        if run._span is None or run._generation != self.generation or self._session is None:
+            return
+        workload = Workload(_job(run.job), run.model, tuple(sorted((str(k), str(v)) for k, v in run.labels.items())))
+        self._session.sampler.put([Work(workload, clock.now(), *counts, span=run._span)])
+
+    # --- footprints -----------------------------------------------------------------------------------------------------
+
+    def footprint(self, run: "Run") -> Footprint:
+        """The run's footprint; what cannot be known is absent and said, and nothing is raised."""
+        if run.final is not None:
+            return run.final
+        session = self._session
+        if run._span is None or session is None or run._generation != self.generation:
+            return _unmeasured(run, run._notes or [self._unmeasured or "this run was measured by the parent process"])
+        try:
+            return self._footprint(run, session)
+        except Exception as bug:
+            warn_once("footprint", f"no footprint: {bug!r}")
+            return _unmeasured(run, [f"no footprint: {bug!r}"])
+
+    def _footprint(self, run: "Run", session: Session) -> Footprint:
+        span = run._span
+        assert span is not None
+        if span not in self._runs_settled(run) and session.sampler.ripe():
+            session.sampler.tick()
+        if span in self._runs_settled(run):
+            account = merge(run._accounts)
+            found = self._assemble(run, session, account, account.left or clock.now(), [])
+            if not run._unfinished:
+                run.final = found
+            return found
+        pipeline, at = session.sampler.view()
+        live = pipeline.spans.find(span)
+        if live is None:
+            return self._footprint(run, session)  # it was settled between the look and the view
+        account = merge([*run._accounts, live])
+        notes = ["provisional: a register has not moved since the run's end"] if live.left is not None else []
+        return self._assemble(run, session, account, live.left or at, notes)
+
+    @staticmethod
+    def _runs_settled(run: "Run") -> set[int]:
+        return {account.span for account in run._accounts}
+
+    def _assemble(
+        self, run: "Run", session: Session, account: SpanAccount, end: Instant, notes: list[str]
+    ) -> Footprint:
+        prices = session.prices
+        if run.zone is not None:
+            try:
+                prices = price_list(session.config, session.environ, run.zone)
+            except ConfigError as wrong:
+                warn_once(f"zone {run.zone}", str(wrong))
+                notes = [*notes, str(wrong)]
+        return assemble(
+            identity(run, session),
+            account,
+            session.pipeline.totals.devices,
+            end=end,
+            factors=prices.factors,
+            gain_of=gain_of,
+            mismatch_g95=mismatch_g95((end.mono_ns - account.entered.mono_ns) / 1e9),
+            notes=[*notes, *run._notes, *session.all_notes(), *(prices.notes if run.zone is not None else ())],
+        )
+
+    # --- the session ----------------------------------------------------------------------------------------------------
+
+    def _make(self, config: str | Mapping[str, Any] | None) -> Session | None:
+        with self._making:
+            if self._session is not None or self._unmeasured is not None:
+                return self._session
+            environ = dict(os.environ)
+            rank = host.rank_of(environ)
+            if rank is not None and rank.local > 0:
+                self._unmeasured = f"rank {rank.local} of {rank.size} on this node: local rank 0 measures for all of them"
+                return None
+            launcher = host.launcher_pid(environ)
+            root = launcher if launcher is not None else os.getpid()
+            plan = Plan(Workload(f"pid {root}"), (root,), own_clock=launcher is None, on_step=self._settle)
+            self._session = self._open(environ, config, plan)
+            atexit.register(self._session.sampler.stop)
+            return self._session
+
+    def _open(self, environ: Mapping[str, str], config: str | Mapping[str, Any] | None, plan: Plan) -> Session:
+        """A wrong configuration is one warning and the defaults."""
+        try:
+            flags = config if isinstance(config, Mapping) else None
+            loaded = load(environ, file=config if isinstance(config, str) else None, flags=flags)
+            for warning in loaded.warnings:
+                warn_once(warning, warning)
+            return open_session(loaded, environ, plan)
+        except (ConfigError, KeyError) as wrong:
+            warn_once("configuration", f"{wrong}; using the defaults")
+            return open_session(Config({}), environ, plan)
+
+    def _settle(self, step: Step) -> None:
+        for account in step.settled:
+            run = self._runs.pop(account.span, None)
+            if run is not None:
+                run._accounts.append(account)
+
+    def forked(self) -> None:
+        """In a forked child: the parent's sensors, thread and lock are not ours.  If the parent has a span open, our energy is in it."""
+        self.generation += 1
+        measured = f"this process was forked inside a run of process {os.getppid()}, which measures it"
+        self._begin_anew(measured if self._entered else None)
+
+
+def identity(run: "Run", session: Session) -> Identity:
+    """Who a run is, on paper."""
+    parent = run.parent.run_id if run.parent is not None else session.environ.get("WATTLEDGER_RUN_ID")
+    labels = {str(k): str(v) for k, v in run.labels.items()}
+    return Identity(run.run_id, parent, _job(run.job), run.model, labels, session.host, run.scope)
+
+
+def _unmeasured(run: "Run", notes: list[str]) -> Footprint:
+    parent = run.parent.run_id if run.parent is not None else os.environ.get("WATTLEDGER_RUN_ID")
+    labels = {str(k): str(v) for k, v in run.labels.items()}
+    who = Identity(run.run_id, parent, _job(run.job), run.model, labels, host.host_name(os.environ), run.scope)
+    at = clock.now()
+    return Footprint(who, at, at, None, None, None, (), {}, {}, {}, (), tuple(notes))
+
+
+def _job(name: str) -> str:
+    """Names that begin with "(" are the meter's own."""
+    if name.startswith("(") or name in RESERVED:
+        warn_once("reserved name", f"job name {name!r}: names may not begin with '('; using {name.strip('()')!r}")
+        return name.strip("()") or "job"
+    return name
+
+
+TRACKER = Tracker()
+_register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
+if _register is not None and sys.platform != "win32":
+    _register(after_in_child=TRACKER.forked)

@@ -1,0 +1,103 @@
+"""RAPL read from powercap's files, on descriptors that stay open (a pread is 1 microsecond, an open 20)."""
+
+import errno
+import os
+from collections.abc import Iterable, Sequence
+
+from wattledger.core.model import Device, EnergyCounter, Fault, Sample
+from wattledger.core.ports import Now, SourceFailed
+from wattledger.sources.rapl.zones import Zone, text
+
+ASSUMED_CAP_UW = 1_000_000_000  # no socket draws a kilowatt; it only sets how often an unbounded register is read
+GONE = (errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.EBADF, errno.ESTALE)
+
+
+class Powercap:
+    """Mutable state: which zones are open and which are lost.  One thread at a time reads it (the sampler's lock).
+
+    A zone that fails once is a ``Fault`` and no reading; one whose file is gone is dropped, and tried again at each
+    full read, since a driver reload brings it back.
+    """
+
+    name = "rapl"
+    edge = True
+
+    def __init__(self, zones: Iterable[Zone]) -> None:
+        self._lost: list[Zone] = list(zones)
+        self._open: tuple[tuple[int, Device, int | None, Zone], ...] = ()
+        self.period_ns = _period_ns(self._lost)
+        self._reopen()
+
+    def devices(self) -> Sequence[Device]:
+        return [device for _, device, _, _ in self._open]
+
+    def read(self, now: Now, full: bool) -> Iterable[Sample]:
+        if full and self._lost:
+            self._reopen()
+        if not self._open:
+            paths = ", ".join(zone.path for zone in self._lost)
+            raise SourceFailed(f"rapl: no powercap zone can be read any more: {paths}")
+        samples: list[Sample] = []
+        for fd, device, range_uj, zone in self._open:
+            at = now()
+            try:
+                samples.append(EnergyCounter(device, at, int(os.pread(fd, 32, 0)), range_uj))
+            except OSError as error:
+                gone = error.errno in GONE
+                samples.append(Fault(self.name, device.id, at, f"{zone.path}: {error.strerror}", gone))
+                if gone:
+                    self._drop(fd, closed=error.errno == errno.EBADF)
+            except ValueError:
+                samples.append(Fault(self.name, device.id, at, f"{zone.path}: not a number", False))
+        return samples
+
+    def close(self) -> None:
+        for fd, *_ in self._open:
+            os.close(fd)
+        self._open = ()
+
+    def __repr__(self) -> str:
+        lost = [zone.device.id for zone in self._lost]
+        return f"Powercap(open={[device.id for device in self.devices()]}, lost={lost})"
+
+    def _drop(self, fd: int, *, closed: bool) -> None:
+        self._lost += [zone for held, _, _, zone in self._open if held == fd]
+        self._open = tuple(entry for entry in self._open if entry[0] != fd)
+        if not closed:  # somebody else closed it: the number may be another file's by now
+            os.close(fd)
+
+    def _reopen(self) -> None:
+        still_lost = []
+        for zone in self._lost:
+            # A reload may number the zones anew: only a folder that still bears the name is the same register.
+            fd = _open_readable(zone.path) if text(f"{zone.folder}/name") in _names(zone) else None
+            if fd is None:
+                still_lost.append(zone)
+            else:
+                self._open += ((fd, zone.device, zone.range_uj, zone),)
+        self._lost = still_lost
+
+
+def _names(zone: Zone) -> tuple[str, ...]:
+    if zone.place.domain == "psys":
+        return "psys", f"psys-{zone.place.socket}"
+    return (f"package-{zone.place.where}" if zone.place.domain == "package" else zone.place.domain,)
+
+
+def _open_readable(path: str) -> int | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        os.pread(fd, 32, 0)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _period_ns(zones: Iterable[Zone]) -> int | None:
+    """So often that no register runs through more than a third of its range at its cap: two wraps look like one."""
+    bounded = [(zone.range_uj, zone.device.cap_uw or ASSUMED_CAP_UW) for zone in zones if zone.range_uj]
+    return min((range_uj * 1_000_000_000 // (3 * cap_uw) for range_uj, cap_uw in bounded), default=None)

@@ -1,0 +1,285 @@
+/* A simulated libnvidia-ml.so.1, part two: which boards there are, who runs on them, and MIG. */
+#include "nvml.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+struct gpu *gpu_of(void *handle)
+{
+    for (int i = 0; i < rig.n_gpus; i++)
+        if (handle == &rig.gpus[i])
+            return &rig.gpus[i];
+    struct mig *m = mig_of(handle);
+    return m ? m->parent : NULL;
+}
+
+struct mig *mig_of(void *handle)
+{
+    for (int i = 0; i < rig.n_gpus; i++)
+        for (int k = 0; k < rig.gpus[i].n_migs; k++)
+            if (handle == &rig.gpus[i].migs[k])
+                return &rig.gpus[i].migs[k];
+    return NULL;
+}
+
+API nvmlDeviceGetCount_v2(unsigned *out) { return *out = (unsigned)rig.n_gpus, OK; }
+API nvmlDeviceGetCount(unsigned *out) { return nvmlDeviceGetCount_v2(out); }
+
+API nvmlDeviceGetHandleByIndex_v2(unsigned index, void **out)
+{
+    struct gpu *g;
+    if (index >= (unsigned)rig.n_gpus)
+        return INVALID_ARGUMENT;
+    return *out = &rig.gpus[index], gate(*out, &g);
+}
+
+API nvmlDeviceGetHandleByIndex(unsigned index, void **out) { return nvmlDeviceGetHandleByIndex_v2(index, out); }
+
+API nvmlDeviceGetHandleByUUID(const char *uuid, void **out)
+{
+    struct gpu *g;
+    for (int i = 0; i < rig.n_gpus; i++) {
+        if (!strcmp(uuid, rig.gpus[i].uuid))
+            return *out = &rig.gpus[i], gate(*out, &g);
+        for (int k = 0; k < rig.gpus[i].n_migs; k++)
+            if (!strcmp(uuid, rig.gpus[i].migs[k].uuid))
+                return *out = &rig.gpus[i].migs[k], gate(*out, &g);
+    }
+    return NOT_FOUND;
+}
+
+API nvmlDeviceGetUUID(void *handle, char *out, unsigned size)
+{
+    struct gpu *g;
+    int code = gate(handle, &g);
+    return code ? code : put_text(out, size, mig_of(handle) ? mig_of(handle)->uuid : g->uuid);
+}
+
+API nvmlDeviceGetName(void *handle, char *out, unsigned size)
+{
+    struct gpu *g;
+    int code = gate(handle, &g);
+    char text[160];
+    if (code)
+        return code;
+    if (mig_of(handle))
+        snprintf(text, sizeof text, "%s MIG %ug.%llugb", g->name, mig_of(handle)->gpu_slices,
+                 mig_of(handle)->mem_mb / 1000);
+    else
+        snprintf(text, sizeof text, "%s", g->name);
+    return put_text(out, size, text);
+}
+
+API nvmlDeviceGetSerial(void *handle, char *out, unsigned size)
+{
+    struct gpu *g;
+    int code = gate(handle, &g);
+    return code ? code : *g->serial ? put_text(out, size, g->serial) : NOT_SUPPORTED;
+}
+
+static int fact(void *handle, unsigned *out, unsigned (*of)(struct gpu *))
+{
+    struct gpu *g;
+    int code = gate(handle, &g);
+    return code ? code : (*out = of(g), OK);
+}
+
+static unsigned index_of(struct gpu *g) { return g->index; }
+static unsigned arch_of(struct gpu *g) { return g->arch; }
+static unsigned brand_of(struct gpu *g) { (void)g; return 14; }
+static unsigned none_of(struct gpu *g) { (void)g; return 0; }
+
+API nvmlDeviceGetIndex(void *handle, unsigned *out)
+{
+    return mig_of(handle) ? NOT_SUPPORTED : fact(handle, out, index_of);
+}
+
+API nvmlDeviceGetMinorNumber(void *handle, unsigned *out) { return nvmlDeviceGetIndex(handle, out); }
+API nvmlDeviceGetArchitecture(void *handle, unsigned *out) { return fact(handle, out, arch_of); }
+API nvmlDeviceGetBrand(void *handle, unsigned *out) { return fact(handle, out, brand_of); }
+API nvmlDeviceGetComputeMode(void *handle, unsigned *out) { return fact(handle, out, none_of); }
+API nvmlDeviceGetPerformanceState(void *handle, unsigned *out) { return fact(handle, out, none_of); }
+
+struct pci { char legacy[16]; unsigned domain, bus, device, id, subsystem; char bus_id[32]; };
+
+API nvmlDeviceGetPciInfo_v3(void *handle, struct pci *out)
+{
+    struct gpu *g;
+    int code = gate(handle, &g);
+    if (code)
+        return code;
+    memset(out, 0, sizeof *out);
+    out->bus = 0x10 + g->index;
+    out->id = 0x233010DE;
+    snprintf(out->legacy, sizeof out->legacy, "0000:%02X:00.0", out->bus);
+    snprintf(out->bus_id, sizeof out->bus_id, "00000000:%02X:00.0", out->bus);
+    return OK;
+}
+
+API nvmlDeviceGetMemoryInfo(void *handle, unsigned long long out[3])
+{
+    struct gpu *g;
+    int code = reading(handle, &g);
+    if (code)
+        return code;
+    struct mig *m = mig_of(handle);
+    out[0] = m ? m->mem_mb << 20 : (unsigned long long)g->mem_total;
+    out[2] = m ? 0 : (unsigned long long)g->mem_used;
+    return out[1] = out[0] - out[2], OK;
+}
+
+struct memory_v2 { unsigned version; unsigned long long total, reserved, free, used; };
+
+API nvmlDeviceGetMemoryInfo_v2(void *handle, struct memory_v2 *out)
+{
+    unsigned long long v1[3];
+    if (out->version != 0x02000028)
+        return VERSION_MISMATCH;
+    int code = nvmlDeviceGetMemoryInfo(handle, v1);
+    return code ? code : (out->total = v1[0], out->reserved = 0, out->free = v1[1], out->used = v1[2], OK);
+}
+
+/* Processes: a board's handle sees all, a MIG slice's only its own. */
+
+struct process { unsigned pid; unsigned long long mem; unsigned gi, ci; };
+
+static int procs_of(void *handle, struct gpu *g, struct proc *found)
+{
+    struct mig *m = mig_of(handle);
+    int n = 0, all = rig_procs(g, found);
+    for (int i = 0; i < all; i++)
+        if (!m || (found[i].gi == m->gi && found[i].ci == m->ci))
+            found[n++] = found[i];
+    return n;
+}
+
+API nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *out)
+{
+    struct gpu *g;
+    struct proc found[MAX_PROCS];
+    int code = reading(handle, &g);
+    if (code)
+        return code;
+    unsigned n = (unsigned)procs_of(handle, g, found), room = *count;
+    *count = n;
+    if (room < n)
+        return INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < n; i++)
+        out[i] = (struct process){found[i].pid, found[i].mem, g->mig_mode ? found[i].gi : NOT_AVAILABLE,
+                                  g->mig_mode ? found[i].ci : NOT_AVAILABLE};
+    return OK;
+}
+
+API nvmlDeviceGetComputeRunningProcesses_v2(void *handle, unsigned *count, struct process *out)
+{
+    return nvmlDeviceGetComputeRunningProcesses_v3(handle, count, out);
+}
+
+API nvmlDeviceGetGraphicsRunningProcesses_v3(void *handle, unsigned *count, struct process *out)
+{
+    struct gpu *g;
+    (void)out;
+    return *count = 0, reading(handle, &g);
+}
+
+API nvmlDeviceGetGraphicsRunningProcesses_v2(void *handle, unsigned *count, struct process *out)
+{
+    return nvmlDeviceGetGraphicsRunningProcesses_v3(handle, count, out);
+}
+
+struct sample { unsigned pid; unsigned long long at_us; unsigned sm, mem, enc, dec; };
+
+/* The driver stamps its samples with the wall clock, in microseconds; here one per process and refresh. */
+static unsigned long long sample_us(const struct gpu *g)
+{
+    static int64_t wall_minus_boot_us;
+    struct timespec wall;
+    int64_t now = rig_now();
+    if (!wall_minus_boot_us) {
+        clock_gettime(CLOCK_REALTIME, &wall);
+        wall_minus_boot_us = wall.tv_sec * 1000000LL + wall.tv_nsec / 1000 - now / 1000;
+    }
+    return (unsigned long long)(wall_minus_boot_us + rig_update(g->refresh_ns, g->phase_ns, now) / 1000);
+}
+
+API nvmlDeviceGetProcessUtilization(void *handle, struct sample *out, unsigned *count, unsigned long long last_seen_us)
+{
+    struct gpu *g;
+    struct proc found[MAX_PROCS];
+    int code = reading(handle, &g);
+    if (code)
+        return code;
+    if (g->mig_mode)
+        return NOT_SUPPORTED;
+    unsigned n = (unsigned)procs_of(handle, g, found), room = *count;
+    unsigned long long at_us = sample_us(g);
+    if (!n || at_us <= last_seen_us)
+        return *count = 0, NOT_FOUND;
+    *count = n;
+    if (!out || room < n)
+        return INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < n; i++)
+        out[i] = (struct sample){found[i].pid, at_us, found[i].sm, found[i].mem_util, 0, 0};
+    return OK;
+}
+
+/* MIG. */
+
+API nvmlDeviceGetMigMode(void *handle, unsigned *current, unsigned *pending)
+{
+    struct gpu *g;
+    int code = gate(handle, &g);
+    if (code)
+        return code;
+    return g->arch < 7 ? NOT_SUPPORTED : (*current = *pending = g->mig_mode, OK);
+}
+
+API nvmlDeviceGetMaxMigDeviceCount(void *handle, unsigned *out)
+{
+    struct gpu *g;
+    int code = gate(handle, &g);
+    return code ? code : (*out = g->mig_mode ? 7 : 0, OK);
+}
+
+API nvmlDeviceGetMigDeviceHandleByIndex(void *handle, unsigned index, void **out)
+{
+    struct gpu *g;
+    int code = gate(handle, &g);
+    if (code)
+        return code;
+    return index >= (unsigned)g->n_migs ? NOT_FOUND : (*out = &g->migs[index], OK);
+}
+
+API nvmlDeviceGetDeviceHandleFromMigDeviceHandle(void *handle, void **out)
+{
+    return mig_of(handle) ? (*out = mig_of(handle)->parent, OK) : INVALID_ARGUMENT;
+}
+
+API nvmlDeviceIsMigDeviceHandle(void *handle, unsigned *out) { return *out = mig_of(handle) != NULL, OK; }
+
+API nvmlDeviceGetGpuInstanceId(void *handle, unsigned *out)
+{
+    return mig_of(handle) ? (*out = mig_of(handle)->gi, OK) : NOT_SUPPORTED;
+}
+
+API nvmlDeviceGetComputeInstanceId(void *handle, unsigned *out)
+{
+    return mig_of(handle) ? (*out = mig_of(handle)->ci, OK) : NOT_SUPPORTED;
+}
+
+struct attributes {
+    unsigned sm, copy, decoder, encoder, jpeg, ofa, gpu_slices, compute_slices;
+    unsigned long long mem_mb;
+};
+
+API nvmlDeviceGetAttributes_v2(void *handle, struct attributes *out)
+{
+    struct mig *m = mig_of(handle);
+    if (!m)
+        return NOT_SUPPORTED;
+    memset(out, 0, sizeof *out);
+    out->sm = m->sm_count, out->mem_mb = m->mem_mb;
+    out->gpu_slices = m->gpu_slices, out->compute_slices = m->compute_slices;
+    return OK;
+}
