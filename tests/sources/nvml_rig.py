@@ -2,13 +2,13 @@
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.rig.rig import Gpu, NoCompiler, Rig
 
 PRELUDE = """
@@ -72,8 +72,11 @@ def python(code: str, rig: Rig | None = None, env: Mapping[str, str] | None = No
     path = {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **(env or {})}
     hidden = {"CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"} - path.keys()
     forget = f"import os\nfor name in {sorted(hidden)!r}: os.environ.pop(name, None)\n"
-    machine = rig if rig is not None else Rig()
-    return json.loads(machine.run([sys.executable, "-c", forget + PRELUDE + code], env=path))
+    env = {**os.environ, **(rig.env() if rig is not None else {}), **path}
+    argv = [sys.executable, "-c", forget + PRELUDE + code]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert not done.returncode, done.stderr
+    return json.loads(done.stdout)
 
 
 def machine(home: Path, *gpus: Gpu) -> Rig:

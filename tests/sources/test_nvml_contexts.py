@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from wattledger.core.model import Activity, Holding, Instant
 from wattledger.sources.nvml.contexts import Contexts, parts, spent
 

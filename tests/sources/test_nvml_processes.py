@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from tests.rig.rig import Gpu, Mig, Process, load_constant
 from tests.sources.nvml_rig import machine, of, python
 

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from wattledger.sources.nvml.sanity import Gate, Reading, expected_uw, judge
 
 CAP_UW = 910_000_000
@@ -9,7 +10,8 @@ SECOND_NS = 10**9
 
 
 def through(*readings: Reading, cap_uw: int | None = CAP_UW) -> list[str]:
-    gate, verdicts = Gate(), []
+    gate = Gate()
+    verdicts: list[str] = []
     for reading in readings:
         gate = judge(gate, reading, cap_uw)
         verdicts.append(gate.verdict)

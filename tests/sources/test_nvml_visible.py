@@ -1,6 +1,7 @@
 """CUDA_VISIBLE_DEVICES and NVIDIA_VISIBLE_DEVICES, read as CUDA and the container runtime read them."""
 
 import pytest
+
 from wattledger.sources.nvml.visible import Card, choose
 
 CARDS = [

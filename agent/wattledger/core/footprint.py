@@ -231,7 +231,7 @@ def iso(wall_ns: int) -> str:
 
 def factor_dict(factor: Factor) -> dict[str, Any]:
     """A factor as JSON; what it does not have is absent."""
-    return {key: value for key, value in factor._asdict().items() if value != ""}
+    return {key: value for key, value in factor._asdict().items() if value not in ("", 0.0) or key == "value"}
 
 
 def joule(value: float) -> str:

@@ -159,7 +159,8 @@ class Fault(NamedTuple):
 class Factor(NamedTuple):
     """A number that multiplies energy, with where it came from: a number never travels without its origin.
 
-    ``g95`` is the multiplicative half-width of its 95 % interval: the truth lies in [value / g95, value * g95].
+    ``g95`` is the multiplicative half-width of its 95 % interval: the truth lies in [value / g95, value * g95], or up to
+    value * ``g95_high`` where that is given (a grid may be fifteen times cleaner than the world's average, but not dirtier).
     ``valid_from`` and ``valid_to`` are ISO dates or empty.
     """
 
@@ -175,6 +176,7 @@ class Factor(NamedTuple):
     valid_from: str = ""
     valid_to: str = ""
     licence: str = ""
+    g95_high: float = 0.0
 
 
 Sample = EnergyCounter | PowerGauge | Activity | Holding | Claim | IdleFloor | Boundary | Work | Fault | Factor

@@ -20,4 +20,6 @@ def emissions(energy_j: Quantity, factors: Sequence[Factor], mismatch_g95: float
     product = 1.0
     for factor in factors:
         product *= factor.value
-    return scale(energy_j, kwh(product), [*(f.g95 for f in factors), mismatch_g95])
+    lows = [*(f.g95 for f in factors), mismatch_g95]
+    highs = [*(f.g95_high or f.g95 for f in factors), mismatch_g95]
+    return scale(energy_j, kwh(product), lows, highs)

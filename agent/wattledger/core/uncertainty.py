@@ -54,14 +54,17 @@ def total(terms: Iterable[Term]) -> Quantity:
     return Quantity(value, max(0.0, value - sqrt(below)), value + sqrt(above) + missing)
 
 
-def scale(quantity: Quantity, factor: float, g95s: Iterable[float]) -> Quantity:
-    """Multiply by independent factors whose product is ``factor``: ln g adds in quadrature (carbon.md 8.1)."""
-    spread = sum(log(g) ** 2 for g in g95s)
+def scale(quantity: Quantity, factor: float, g95s: Iterable[float], highs: Iterable[float] = ()) -> Quantity:
+    """Multiply by independent factors whose product is ``factor``: ln g adds in quadrature (carbon.md 8.1).
+
+    ``highs``: the factors' upper g95 where they differ from ``g95s``; same order.
+    """
+    lows = [log(g) ** 2 for g in g95s]
+    ups = [log(g) ** 2 for g in highs] or lows
     value = quantity.value * factor
     if quantity.value <= 0:
-        return Quantity(value, quantity.low * factor * exp(-sqrt(spread)), quantity.high * factor * exp(sqrt(spread)))
-    up = exp(sqrt(log(quantity.high / quantity.value) ** 2 + spread))
+        return Quantity(value, quantity.low * factor * exp(-sqrt(sum(lows))), quantity.high * factor * exp(sqrt(sum(ups))))
+    high = value * exp(sqrt(log(quantity.high / quantity.value) ** 2 + sum(ups)))
     if quantity.low <= 0:
-        return Quantity(value, 0.0, value * up)
-    down = exp(sqrt(log(quantity.value / quantity.low) ** 2 + spread))
-    return Quantity(value, value / down, value * up)
+        return Quantity(value, 0.0, high)
+    return Quantity(value, value / exp(sqrt(log(quantity.value / quantity.low) ** 2 + sum(lows))), high)

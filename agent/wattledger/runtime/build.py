@@ -99,9 +99,8 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
         on_step=_floor_keeper(environ, pipeline, plan.on_step),
     )
     sampler.agent_threads = agent_threads
-    whole = not host.is_virtual(config["paths.procfs"]) and not any(":part" in d.id for d in sampler.devices())
     claims = [Claim(f"pid:{root}", clock.now(), plan.tree) for root in (*plan.roots, os.getpid())]
-    sampler.put([*claims, *_constants(config, prices, whole), *_floors(environ, sampler.devices())])
+    sampler.put([*claims, *prices.factors.values(), *_rest(config, runners), *_floors(environ, sampler.devices())])
     notes = [*prices.notes]
     return Session(sampler, pipeline, plan.tree, host.host_name(environ), config, environ, prices, tuple(notes), opened)
 
@@ -182,10 +181,13 @@ def _marker(tree: Workload) -> Callable[[Instant], Boundary]:
     return lambda at: Boundary(0, at, "mark", tree, tree, None, clock.process_cpu_ns())
 
 
-def _constants(config: Config, prices: PriceList, whole_machine: bool) -> Iterable[Sample]:
-    yield from prices.factors.values()
-    if config["facility.rest"] == "on":
-        yield from rest.rest(whole_machine)
+def _rest(config: Config, runners: Iterable[Runner]) -> Iterable[Factor]:
+    """The rest of the host, unless it is switched off or a model of the whole server contains it already."""
+    sources = [runner.source for runner in runners]
+    if config["facility.rest"] == "off" or any(getattr(source, "whole_server", False) for source in sources):
+        return ()
+    ours = not host.is_virtual(config["paths.procfs"]) and not any(getattr(source, "is_part", False) for source in sources)
+    return rest.rest(ours)
 
 
 def _floors(environ: Mapping[str, str], devices: Iterable[Device]) -> Iterable[IdleFloor]:

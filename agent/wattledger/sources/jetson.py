@@ -28,7 +28,7 @@ TOTALS = ("VDD_IN", "POM_5V_IN")
 FED_BY = {"VDDQ_VDD2_1V8AO": "VIN_SYS_5V0"}
 
 # What a Jetson calls its rails; other boards have INA3221s too, and nobody knows what theirs mean.
-KNOWN = re.compile(r"(VDD|VIN|POM)_\w+|GPU|CPU|SOC|CV|VDDRQ|SYS5V")
+KNOWN = re.compile(r"(VDDQ?|VIN|POM)_\w+|GPU|CPU|SOC|CV|VDDRQ|SYS5V")
 
 NO_PROCESSES = "Jetson: its GPU tells no processes, so this run is said to use and hold all that is not the CPU's rail"
 

@@ -26,6 +26,10 @@ UPSTREAM_G95 = 1.20
 # A row still to be checked at its publisher: the pedigree matrix's score 4 for reliability.
 UNCHECKED_G95 = 1.20
 
+# No country's grid in the table is dirtier (TM, Ember): an average over many places may be far too high for one
+# of them, but not far too low.
+DIRTIEST_G_PER_KWH = 1306.3
+
 # An annual average used for a shorter time, as (seconds, g95).
 TIME_MISMATCH = ((3_600.0, 2.0), (86_400.0, 1.8), (604_800.0, 1.4), (31_536_000.0, 1.0))
 
@@ -172,6 +176,7 @@ def _factor(record: _Record, today: "date", doubt_g95: float) -> Factor:
         valid_from=f"{record.year}-01-01",
         valid_to=f"{record.year}-12-31",
         licence=record.licence,
+        g95_high=max(age_g95, DIRTIEST_G_PER_KWH / float(record.value_g_per_kwh)) if record.spread_g95 else 0.0,
     )
 
 
@@ -195,7 +200,7 @@ def _nowhere(world: Prices) -> str:
     source = f"{factor.origin} {factor.version}, life-cycle"
     return (
         f"NO GRID ZONE IS KNOWN: the world average, {factor.value:.0f} {factor.unit} ({source}), stands in and may be "
-        f"wrong {factor.g95:.0f}-fold either way; name the place with --zone, WATTLEDGER_GRID_ZONE or [grid] zone "
+        f"{factor.g95:.0f} times too high or {factor.g95_high:.1f} times too low; name the place with --zone, WATTLEDGER_GRID_ZONE or [grid] zone "
         "(wattledger grid zones)"
     )
 

@@ -10,9 +10,11 @@ from typing import cast
 from wattledger.core.model import Device, Finding, IdleFloor, Instant, PowerGauge, Sample
 from wattledger.core.ports import Host, Now, SourceFailed, SourceGone
 from wattledger.sources.estimate.load import Load, machine_load
-from wattledger.sources.estimate.power import DRAM_W_PER_GB, CpuModel, cpu_model, find_processor
+from wattledger.sources.estimate.power import DRAM_W_PER_GB, SERVER_CURVE, CpuModel, cpu_model, find_processor
 
 GB = 1_000_000_000
+# The kernel counts CPU time in ticks of 10 ms: an answer for less than two of them says nothing.
+REFRESH_NS = 20_000_000
 
 
 def open(host: Host) -> "Estimate":
@@ -57,8 +59,14 @@ class Estimate:
         measured = covered if isinstance(covered, frozenset | set | tuple | list) else ()
         self._model, name = _model(host, here.all_cpus)
         part = f" ({here.cpus:g} of {here.all_cpus} cpus)" if here.cpus < here.all_cpus else ""
-        self._cpu = Device("cpu", "cpu", (name or "unknown processor") + part) if "cpu" not in measured else None
-        self._dram = Device("dram", "dram", f"{here.memory_bytes / GB:.0f} GB") if "dram" not in measured else None
+        self.is_part = bool(part)
+        self._cpu = self._dram = None
+        if "cpu" not in measured:
+            self._cpu = Device("cpu", "cpu", (name or "unknown processor") + part, None, REFRESH_NS)
+        # A virtual CPU's watts are its part of a whole server at the wall: memory, fans and losses are in them already.
+        self.whole_server = self._cpu is not None and self._model.curve is SERVER_CURVE
+        if "dram" not in measured and not self.whole_server:
+            self._dram = Device("dram", "dram", f"{here.memory_bytes / GB:.0f} GB", None, REFRESH_NS)
         if self._cpu is None and self._dram is None:
             raise SourceGone("estimate: every device has a sensor here; nothing is left to model")
         self.notes = tuple(self._notes(part))
@@ -67,6 +75,8 @@ class Estimate:
         if self._cpu:
             origin = f"{self._model.origin}; wattledger doctor"
             yield f"no CPU energy sensor here: CPU energy is a model's answer{part} ({origin})"
+        if self.whole_server:
+            yield "that model is of the whole server, so memory and the rest of the host are inside it and are not counted again"
         if self._dram:
             per_gb = f"{self._dram.model} at {self._dram_w_per_gb:g} W/GB"
             yield f"no memory energy sensor here: memory energy is a model's answer ({per_gb}; wattledger doctor)"
