@@ -22,6 +22,8 @@ def _lines(found: Footprint) -> Iterator[str]:
         watts = f", mean {found.energy_j.value / found.duration_s:.3g} W" if found.duration_s else ""
         yield f"  energy   {span_of(found.energy_j, joule)} in {found.duration_s:.4g} s{watts}"
         for device in sorted(found.devices, key=lambda d: -d.energy_j.value):
+            if not device.energy_j.value and device.kind != "cpu":
+                continue  # a GPU that it did not touch: the JSON has it
             yield f"    {device.kind:<6} {joule(device.energy_j.value):>9}  {HOW[device.method]}: {_model(device)}"
         yield f"  measured {(found.measured_fraction or 0.0):.0%} of it; the rest is a model's answer"
     for basis, grams in found.emissions_g.items():

@@ -111,7 +111,7 @@ class Footprint(NamedTuple):
         grams = self.emissions_g.get("location_based")
         grid = next((f for f in self.factors if f.kind == "grid"), None)
         if grams is not None and grid is not None:
-            line += f"; {span_of(grams, gram)} CO2e ({grid.zone} {grid.value:g} g/kWh, {grid.origin} {grid.version})"
+            line += f"; {span_of(grams, gram)} CO2e ({grid.zone} {grid.value:g} g/kWh {grid.boundary} {grid.version})"
         return line
 
     def by_kind(self) -> list[tuple[str, str, float]]:
@@ -167,7 +167,7 @@ def assemble(
         dict(account.work),
         _emissions(energy, factors, mismatch_g95),
         used,
-        tuple([*notes, *_gap_notes(account.gaps)]),
+        tuple([*notes, *_gap_notes(account.gaps), *([] if whole else _floor_notes(account))]),
     )
 
 
@@ -175,7 +175,8 @@ def _term(device: Device, gain: Factor, sums: LaneAccount, energy_uj: int, gaps:
     """One device's joules.  An endpoint may miss what the register had not yet shown: refresh period x the highest power seen; the
     two endpoints' errors do not shrink with the length of the run."""
     share = energy_uj / sums.device_uj if sums.device_uj else 1.0
-    edge_j = 0.0 if gain.quality == "model" else seconds(device.refresh_ns) * sums.peak_uw / 1e6 * share
+    # A run that seems to have used nothing of a device may have used it for less time than can be seen.
+    edge_j = seconds(device.refresh_ns) * sums.peak_uw / 1e6 * (share or 1.0)
     doubts_j = (sums.doubt_uj + sums.spread_uj) / 1e6 if share < 1.0 else 0.0
     missing_s = sum(seconds(g.end.mono_ns - g.start.mono_ns) for g in gaps if g.device.id == device.id)
     return Term(
@@ -221,6 +222,14 @@ def _gap_notes(gaps: Iterable[Gap]) -> list[str]:
     return [
         f"{g.device.id}: {g.reason}; {seconds(g.end.mono_ns - g.start.mono_ns):.3g} s are not counted, the upper bound allows for them"
         for g in gaps
+    ]
+
+
+def _floor_notes(account: SpanAccount) -> list[str]:
+    return [
+        f"{device_id}: its idle draw has not been seen here yet, a table's figure divides idle from active energy"
+        for (device_id, method), sums in account.lanes.items()
+        if sums.doubt_uj and method != "estimated"
     ]
 
 

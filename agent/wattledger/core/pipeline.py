@@ -72,6 +72,7 @@ class Pipeline:
         self._boundaries: list[Boundary] = []
         self._works: list[Work] = []
         self._gaps: list[Gap] = []
+        self._ended: list[str] = []
         self._opened_ns: int | None = None
 
     def step(self, batch: Batch) -> Step:
@@ -93,6 +94,8 @@ class Pipeline:
                     self._boundaries.append(sample)
                 case Holding():
                     self._hold(sample)
+                case Claim(workload=None):
+                    self._ended.append(sample.who)
                 case Claim():
                     self._claims[sample.who] = sample.workload
                 case IdleFloor():
@@ -187,6 +190,7 @@ class Pipeline:
         rest = rest_interval(self.factors, shares, self._opened_ns, at)
         if rest is not None:
             self._share_rest(rest, trees, shares)
+        self._forget()
         gaps, self._gaps = self._gaps, []
         self._boundaries, self._weights, self._opened_ns = [], {}, at.mono_ns
         return Step(self.spans.settle() if settle else [], gaps, floors)
@@ -321,6 +325,16 @@ class Pipeline:
         floor = IdleFloor(curve.device.id, "empty", mean_uw, at, n + 1)
         self.floors[curve.device.id] = floor
         return floor
+
+    def _forget(self) -> None:
+        """Processes that ended in this cell have been paid for; their ids may come back as others."""
+        for who in self._ended:
+            self._claims.pop(who, None)
+            for device_id in [d for d, known in self._used if known == who]:
+                del self._used[device_id, who]
+            for parts in self._holdings.values():
+                parts.pop(who, None)
+        self._ended = []
 
     # --- spans ----------------------------------------------------------------------------------------------------------
 

@@ -23,15 +23,16 @@ from wattledger.runtime.sampler import Sampler
 # name -> module; in this order, because the estimate must know what the sensors before it have covered.
 BUILTIN = {
     "rapl": "wattledger.sources.rapl",
-    "hwmon": "wattledger.sources.hwmon",
     "nvml": "wattledger.sources.nvml",
     "amdsmi": "wattledger.sources.amdsmi",
     "jetson": "wattledger.sources.jetson",
+    "hwmon": "wattledger.sources.hwmon",
     "procfs": "wattledger.sources.procfs",
     "portable": "wattledger.sources.portable",
     "estimate": "wattledger.sources.estimate",
 }
 WITNESSES = ("procfs", "portable")  # who used what: they need a process to watch
+VISIBILITY = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 OPEN_S = 3.0  # a driver that has not answered by then hangs; the others go on without it
 
 # A package's idle draw as a part of its thermal design power, until this machine's own has been seen (Teads' ratio at 0 % load,
@@ -49,12 +50,11 @@ class Session(NamedTuple):
     config: Config
     environ: Mapping[str, str]
     prices: PriceList
-    notes: tuple[str, ...]
     opened: "Opened"
 
     def all_notes(self) -> tuple[str, ...]:
-        """What must be said beside the figures, now."""
-        found = [*self.notes]
+        """What the sensors want said beside the figures, now; prices have notes of their own."""
+        found: list[str] = []
         for runner in self.sampler.runners:
             found += runner.notes
         for fault in self.pipeline.faults.values():
@@ -68,13 +68,15 @@ class Plan(NamedTuple):
     """What a session is asked to do.
 
     ``roots``: process ids whose trees are metered; none yet: ``attend`` names them; ``own_clock``: whether this very process is the tree (its CPU clock then divides it
-    among spans); ``agent_pid``: the meter's own process, where it is not the metered one.
+    among spans); ``agent_pid``: the meter's own process, where it is not the metered one; ``whole_machine``: GPUs hidden from this
+    process are metered too.
     """
 
     tree: Workload
     roots: tuple[int, ...]
     own_clock: bool
     agent_pid: int | None = None
+    whole_machine: bool = False
     on_batches: Callable[[list[Batch]], None] | None = None
     on_step: Callable[[Step], None] | None = None
 
@@ -101,8 +103,7 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
     sampler.agent_threads = agent_threads
     claims = [Claim(f"pid:{root}", clock.now(), plan.tree) for root in (*plan.roots, os.getpid())]
     sampler.put([*claims, *prices.factors.values(), *_rest(config, runners), *_floors(environ, sampler.devices())])
-    notes = [*prices.notes]
-    return Session(sampler, pipeline, plan.tree, host.host_name(environ), config, environ, prices, tuple(notes), opened)
+    return Session(sampler, pipeline, plan.tree, host.host_name(environ), config, environ, prices, opened)
 
 
 def attend(session: Session, roots: tuple[int, ...]) -> None:
@@ -130,7 +131,7 @@ class Opened:
             self.absent[name] = "switched off in the configuration"
             return None
         if name == "hwmon" and "cpu" in self._measured:
-            self.absent[name] = "the CPU is measured by RAPL already"
+            self.absent[name] = "the CPU is measured by another sensor already"
             return None
         if name == "portable" and os.path.exists(f"{self._config['paths.procfs']}/stat"):
             self.absent[name] = "the kernel's procfs tells more"
@@ -149,6 +150,7 @@ class Opened:
             self.absent[name] = str(box[0])
             return None
         self._measured |= {d.kind for d in box[0].devices() if d.inside is None}
+        self._measured |= getattr(box[0], "covers", frozenset())
         return box[0]
 
     def _try(self, name: str, box: list[Source | Exception]) -> None:
@@ -162,9 +164,10 @@ class Opened:
         procfs = str(self._config["paths.procfs"])
         options: dict[str, Any] = self._config.source_options(name)
         roots = self.roots or (os.getpid(),)
-        place = Host(
-            str(self._config["paths.sysfs"]), procfs, self._environ, roots, host.pids_match(procfs), options
-        )
+        environ = self._environ
+        if self._plan.whole_machine:
+            environ = {k: v for k, v in environ.items() if k not in VISIBILITY}
+        place = Host(str(self._config["paths.sysfs"]), procfs, environ, roots, host.pids_match(procfs), options)
         options["measured"] = frozenset(self._measured)
         if name in WITNESSES:
             options["workload"] = self._plan.tree

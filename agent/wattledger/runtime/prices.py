@@ -37,8 +37,6 @@ def price_list(config: Config, environ: Mapping[str, str], zone: str | None = No
     notes = [*([found.why] if found else []), *prices.notes]
     if pue is None:
         notes.append("PUE is not known and not applied: grams are for the IT energy alone ([facility] pue sets it)")
-    if factors["grid"].quality == "stand-in":
-        notes.append(f"{prices.zone} has no direct factor here: the life-cycle one stands in, upstream emissions included")
     return PriceList(factors, tuple(notes))
 
 

@@ -13,7 +13,9 @@ from wattledger.core.pipeline import Pipeline, Step
 from wattledger.runtime import clock
 from wattledger.runtime.runner import Runner
 
-MANY = 256  # boundaries recorded before the cell is closed on the spot, so that memory stays bounded
+MANY = 256  # batches recorded before the cell is closed on the spot, so that memory stays bounded,
+SOON_NS = 100_000_000  # but not sooner than this (use is counted in ticks of 10 ms),
+TOO_MANY = 4096  # unless there are so many
 
 
 class Sampler:
@@ -73,7 +75,8 @@ class Sampler:
         boundary = make(self._now())
         self._pending.append(Batch(boundary.at, False, (boundary, *self._edges())))
         self._open.discard(boundary.span)
-        if len(self._pending) >= MANY:
+        waiting = len(self._pending)
+        if waiting >= MANY and (waiting >= TOO_MANY or boundary.at.mono_ns - self._closed_ns > SOON_NS):
             self.tick()
         return boundary.at
 

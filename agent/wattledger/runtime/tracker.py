@@ -48,7 +48,7 @@ class Tracker:
     def enter(self, run: "Run", spec: "Track") -> None:
         """Begin the run's span; on any failure the run is unmeasured and says so."""
         try:
-            session = self._session or self._make(spec.config)
+            session = self._session or self._make(spec)
             if session is None:
                 run._notes.append(self._unmeasured or "not measured")
                 return
@@ -167,12 +167,12 @@ class Tracker:
             factors=prices.factors,
             gain_of=gain_of,
             mismatch_g95=mismatch_g95((end.mono_ns - account.entered.mono_ns) / 1e9),
-            notes=[*notes, *run._notes, *session.all_notes(), *(prices.notes if run.zone is not None else ())],
+            notes=[*notes, *run._notes, *session.all_notes(), *prices.notes],
         )
 
     # --- the session ----------------------------------------------------------------------------------------------------
 
-    def _make(self, config: str | Mapping[str, Any] | None) -> Session | None:
+    def _make(self, spec: "Track") -> Session | None:
         with self._making:
             if self._session is not None or self._unmeasured is not None:
                 return self._session
@@ -184,7 +184,8 @@ class Tracker:
             launcher = host.launcher_pid(environ)
             root = launcher if launcher is not None else os.getpid()
             plan = Plan(Workload(f"pid {root}"), (root,), own_clock=launcher is None, on_step=self._settle)
-            self._session = self._open(environ, config, plan)
+            plan = plan._replace(whole_machine=spec.scope == "host")
+            self._session = self._open(environ, spec.config, plan)
             atexit.register(self._session.sampler.stop)
             return self._session
 

@@ -30,11 +30,11 @@ class Wrapped:
         self._account: SpanAccount | None = None
         labels = tuple(sorted(who.labels.items()))
         self._workload = Workload(who.job, who.model, labels)
-        plan = Plan(self._workload, (), own_clock=False, agent_pid=os.getpid(), on_batches=self._record, on_step=self._keep)
+        plan = Plan(self._workload, (), own_clock=False, agent_pid=os.getpid(), whole_machine=who.scope == "host", on_batches=self._record, on_step=self._keep)
         self._session: Session = open_session(config, environ, plan)
         self._who = who._replace(host=self._session.host)
         if recorder is not None:
-            recorder.begin({"identity": self._who._asdict(), "notes": list(self._session.notes)})
+            recorder.begin({"identity": self._who._asdict(), "notes": list(self._session.prices.notes)})
         self._session.sampler.enter(self._edge("enter"))
 
     def until(self, child: Child) -> tuple[Footprint, int]:
@@ -46,7 +46,8 @@ class Wrapped:
         session.sampler.stop()
         account = self._account
         assert account is not None and account.left is not None
-        footprint = footprint_of(self._who, account, session.pipeline, session.all_notes())
+        notes = (*session.all_notes(), *session.prices.notes)
+        footprint = footprint_of(self._who, account, session.pipeline, notes)
         self._close_record()
         return footprint, status
 

@@ -130,6 +130,11 @@ class JetsonSource:
     def devices(self) -> Sequence[Device]:
         return [device for device, _ in self._rails]
 
+    @property
+    def covers(self) -> frozenset[str]:
+        """Kinds of device whose energy is inside ours: the whole input holds CPU and memory."""
+        return frozenset({"cpu", "dram"} if any(device.inside for device, _ in self._rails) else ())
+
     def read(self, now: Now, full: bool) -> Iterable[Sample]:
         """The rails that are counted; with ``full`` those inside them too, and whose they are."""
         samples: list[Sample] = []

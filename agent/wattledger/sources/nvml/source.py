@@ -80,6 +80,11 @@ class NvmlSource:
         self.period_ns = POLL_NS if any(gpu.register is None for gpu in self._gpus) else None
         self.notes = (*self._found, *self._remarks())
 
+    @property
+    def covers(self) -> frozenset[str]:
+        """Kinds of device whose energy is inside ours: a superchip's module holds its CPU and memory."""
+        return frozenset({"cpu", "dram"} if any(gpu.device is not gpu.board for gpu in self._gpus) else ())
+
     def _remarks(self) -> Iterator[str]:
         if not self._host.pids_match:
             yield NO_PIDS
