@@ -128,12 +128,12 @@ def replay_all(capture: str | os.PathLike[str] | Capture) -> Replay:
     pipeline = Pipeline()
     ended: list[tuple[SpanAccount, tuple[str, ...]]] = []
     try:
-        who, header_notes = _header(loaded)
+        who = _identity(loaded)
         for batch in loaded.batches:
             ended += [(account, ()) for account in pipeline.step(batch).settled]
         if loaded.batches:
             ended += _unsettled(pipeline, loaded.batches[-1].at)
-        notes = tuple(dict.fromkeys([*header_notes, *_notes(pipeline)]))
+        notes = tuple(dict.fromkeys(_notes(loaded, pipeline)))
         ended.sort(key=lambda pair: (pair[0].entered.mono_ns, pair[0].span))
         single = len(ended) == 1
         found = [
@@ -145,10 +145,9 @@ def replay_all(capture: str | os.PathLike[str] | Capture) -> Replay:
     return Replay(tuple(found), pipeline)
 
 
-def _header(capture: Capture) -> tuple[Identity, list[str]]:
+def _identity(capture: Capture) -> Identity:
     given = capture.header.get("identity")
-    who = Identity(**given) if given is not None else Identity("", None, "replay", None, {}, "", "process")
-    return who, [str(note) for note in capture.header.get("notes", ())]
+    return Identity(**given) if given is not None else Identity("", None, "replay", None, {}, "", "process")
 
 
 def _of_span(who: Identity, account: SpanAccount) -> Identity:
@@ -170,9 +169,11 @@ def _unsettled(pipeline: Pipeline, last: Instant) -> Iterator[tuple[SpanAccount,
             yield account, ("provisional: the capture ends before its last reading",)
 
 
-def _notes(pipeline: Pipeline) -> Iterator[str]:
-    """What a session says of its pipeline beside the notes it was opened with (runtime.build.Session.all_notes)."""
+def _notes(capture: Capture, pipeline: Pipeline) -> Iterator[str]:
+    """What the run said beside its figures, in its order: the sensors' notes, what went wrong with them, the prices' notes."""
+    yield from (str(note) for note in capture.header.get("sensor_notes", ()))
     for fault in pipeline.faults.values():
         yield f"{fault.source}{' ' + fault.device_id if fault.device_id else ''}: {fault.what}"
     for device in pipeline.still:
         yield f"{device}: its counter stands still, so its energy is unknown"
+    yield from (str(note) for note in capture.header.get("notes", ()))

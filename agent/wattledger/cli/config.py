@@ -22,7 +22,7 @@ def command() -> None:
     """The configuration in force, with where each value came from."""
 
 
-@command.command("show", epilog=ORDER)
+@command.command("show", epilog=ORDER, short_help="Every setting, its value, and its origin.")
 @click.option("--config", "config_file", metavar="FILE", help="Configuration file to use.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object: setting to value and origin.")
 def show(config_file: str | None, as_json: bool) -> None:
@@ -38,13 +38,13 @@ def show(config_file: str | None, as_json: bool) -> None:
         click.echo(f"{name:<{wide[0]}}  {text:<{wide[1]}}  {origin}")
 
 
-@command.command("check", epilog=ORDER)
+@command.command("check", epilog=ORDER, short_help="Say whether the configuration is right.")
 @click.option("--config", "config_file", metavar="FILE", help="Configuration file to use.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object: ok, error, warnings, settings.")
 def check(config_file: str | None, as_json: bool) -> None:
-    """Exit with status 0 when the configuration is right, 2 (and one line: what, where, the nearest right name) when it is not.
+    """Check the settings, the grid zone and the PUE.
 
-    The grid zone and the PUE are looked at too.
+    Exit status 0: all right; 2: one line says what is wrong, where, and the nearest right name.
     """
     try:
         config = load(os.environ, file=config_file)
@@ -63,7 +63,7 @@ def check(config_file: str | None, as_json: bool) -> None:
     click.echo(f"right: {len(given)} setting{'s' if len(given) != 1 else ''} from {where}" if given else "right: all defaults")
 
 
-@command.command("default")
+@command.command("default", short_help="Print a wattledger.toml to start from.")
 def default() -> None:
     """Print a wattledger.toml with every setting at its default, commented out, and what it does."""
     click.echo("\n".join(default_lines()))

@@ -12,21 +12,25 @@ from wattledger.cli import fail
 from wattledger.core.footprint import factor_dict
 from wattledger.core.model import Factor
 from wattledger.factors.grid import annual
-from wattledger.runtime.config import ConfigError, load
+from wattledger.runtime.config import Config, ConfigError, load, nearest
 from wattledger.runtime.prices import mismatch_g95, price_list, today
 
 HOUR_S = 3600.0
 
 
 class Nearest(click.Group):
-    """A group that answers a wrong word with the nearest right one."""
+    """A group that answers no word with its help, and a wrong one with the nearest right one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args:
+            click.echo(ctx.get_help())
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
-            from wattledger.runtime.config import nearest
-
             raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self.commands)}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -36,7 +40,7 @@ def command() -> None:
     """Carbon intensities of electricity grids: annual averages from the package, no network."""
 
 
-@command.command("zones")
+@command.command("zones", short_help="List the zones.")
 @click.argument("text", required=False)
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of zones with their factors.")
 def zones(text: str | None, as_json: bool) -> None:
@@ -54,7 +58,7 @@ def zones(text: str | None, as_json: bool) -> None:
     click.echo(f"{len(found)} zone{'s' if len(found) != 1 else ''}; `wattledger grid show ZONE` for source and interval")
 
 
-@command.command("show")
+@command.command("show", short_help="Everything known of one zone.")
 @click.argument("zone")
 @click.option("--json", "as_json", is_flag=True, help="The zone with its factors as JSON.")
 def show(zone: str, as_json: bool) -> None:
@@ -70,7 +74,7 @@ def show(zone: str, as_json: bool) -> None:
     _print(f"note      {note}" for note in found.notes)
 
 
-@command.command("now")
+@command.command("now", short_help="The factors in force here.")
 @click.option("--zone", metavar="ZONE", help="The zone to ask for; default: the one in force here.")
 @click.option("--config", "config_file", metavar="FILE", help="Configuration file to use.")
 @click.option("--json", "as_json", is_flag=True, help="The factors in force as JSON.")
@@ -86,7 +90,7 @@ def now(zone: str | None, config_file: str | None, as_json: bool) -> None:
         rows = [_dated(factor, today()) for factor in factors]
         click.echo(json.dumps({"factors": rows, "notes": list(prices.notes)}, ensure_ascii=False))
         return
-    click.echo(prices.factors["grid"].zone + ("" if zone else f"  (zone: {_origin(config.rows())})"))
+    click.echo(prices.factors["grid"].zone + _why(config, zone))
     for factor in factors:
         _print(_factor_lines(factor, today()))
     hour_g95 = mismatch_g95(HOUR_S)
@@ -94,9 +98,11 @@ def now(zone: str | None, config_file: str | None, as_json: bool) -> None:
     _print(f"note      {note}" for note in prices.notes)
 
 
-def _origin(rows: Iterable[tuple[str, Any]]) -> str:
-    value = dict(rows)["grid.zone"]
-    return f"from {value.origin}" if value.value else "none configured"
+def _why(config: Config, zone: str | None) -> str:
+    if zone:
+        return ""
+    configured = dict(config.rows())["grid.zone"]
+    return f"  (from {configured.origin})" if configured.value else "  (no zone is configured: the first note says why this one)"
 
 
 def _matches(zone: annual.Prices, text: str) -> bool:
@@ -117,10 +123,17 @@ def _lookup(zone: str) -> annual.Prices:
 def _factor_lines(factor: Factor, day: date) -> list[str]:
     name = factor.kind if factor.kind == "pue" else factor.boundary
     unit = "" if factor.unit == "1" else f" {factor.unit}"
-    interval = f"95 % between {factor.value / factor.g95:.3g} and {factor.value * factor.g95:.3g}"
+    low, high = _interval(factor)
+    interval = f"95 % between {low:.3g} and {high:.3g}"
     lines = [f"{name:<9} {factor.value:g}{unit}, {interval}", f"          {factor.origin} {factor.version}".rstrip()]
     said = [factor.quality, *([_age(factor, day)] if factor.valid_to else []), *([factor.licence] if factor.licence else [])]
     return [*lines, f"          {', '.join(said)}"]
+
+
+def _interval(factor: Factor) -> tuple[float, float]:
+    """The 95 % interval; a PUE is never below 1."""
+    low = factor.value / factor.g95
+    return max(1.0, low) if factor.kind == "pue" else low, factor.value * (factor.g95_high or factor.g95)
 
 
 def _age(factor: Factor, day: date) -> str:
@@ -134,7 +147,8 @@ def _age_days(factor: Factor, day: date) -> int:
 
 
 def _dated(factor: Factor, day: date) -> dict[str, Any]:
-    row = {**factor_dict(factor), "low": factor.value / factor.g95, "high": factor.value * factor.g95}
+    low, high = _interval(factor)
+    row = {**factor_dict(factor), "low": low, "high": high}
     return {**row, "age_days": max(0, _age_days(factor, day))} if factor.valid_to else row
 
 
