@@ -57,8 +57,8 @@ class FakeClock:
 class ScriptedSource:
     """A ``Source`` that plays a list: each read gives the next element, and after the last one nothing.
 
-    An element is the samples of one read, or an exception to raise (``SourceFailed``, ``SourceGone``).  Samples are stamped with the
-    time of the read, as a real source does; ``restamp=False`` plays them as they are.  ``edge``: read at span boundaries too.
+    An element is the samples of one read, or an exception to raise (``SourceFailed``, ``SourceGone``).  Samples are stamped with
+    the time of the read, as a real source does; ``restamp=False`` plays them as they are.  ``edge``: read at span boundaries too.
     ``reads`` counts the reads so far.
     """
 
@@ -98,7 +98,7 @@ class ScriptedSource:
 
 
 def _stamped(sample: Sample, at: Instant) -> Sample:
-    return sample._replace(at=at) if "at" in sample._fields else sample  # type: ignore[call-arg, return-value]
+    return sample._replace(at=at) if "at" in sample._fields else sample  # type: ignore[call-arg]
 
 
 class Replay(NamedTuple):

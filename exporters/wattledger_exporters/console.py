@@ -27,14 +27,15 @@ class ConsoleTables:
         from rich.console import Console
 
         width = self._width or shutil.get_terminal_size().columns
-        console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+        text = io.StringIO()
+        console = Console(file=text, width=width, color_system=None, force_terminal=False)
         _devices(console, snapshot)
         _workloads(console, snapshot)
         _sources(console, snapshot)
         if snapshot.grid is not None:
             zone, intensity_g_per_kwh, quality = snapshot.grid
             console.print(f"grid {zone}: {intensity_g_per_kwh:g} gCO2e/kWh ({quality})", markup=False)
-        return console.file.getvalue().encode("utf-8", "replace")  # type: ignore[attr-defined]  # the StringIO above
+        return text.getvalue().encode("utf-8", "replace")
 
 
 def _table(title: str, columns: Sequence[str], right: Iterable[str]) -> "Table":

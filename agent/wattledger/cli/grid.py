@@ -24,7 +24,7 @@ class Nearest(click.Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args:
             click.echo(ctx.get_help())
-            ctx.exit(2)
+            raise SystemExit(2)
         return super().parse_args(ctx, args)
 
     def resolve_command(
@@ -124,10 +124,14 @@ def _factor_lines(factor: Factor, day: date) -> list[str]:
     name = factor.kind if factor.kind == "pue" else factor.boundary
     unit = "" if factor.unit == "1" else f" {factor.unit}"
     low, high = _interval(factor)
-    interval = f"95 % between {low:.3g} and {high:.3g}"
+    interval = f"95 % between {_digits(low)} and {_digits(high)}"
     lines = [f"{name:<9} {factor.value:g}{unit}, {interval}", f"          {factor.origin} {factor.version}".rstrip()]
     said = [factor.quality, *([_age(factor, day)] if factor.valid_to else []), *([factor.licence] if factor.licence else [])]
     return [*lines, f"          {', '.join(said)}"]
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _interval(factor: Factor) -> tuple[float, float]:

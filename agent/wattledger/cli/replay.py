@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
+from typing import cast
 
 import click
 
@@ -61,10 +63,9 @@ def find_exporter(name: str) -> Renderer:
     if name not in found:
         fail(f"replay: no exporter {name!r}{nearest(name, found)}; installed: {', '.join(sorted(found)) or 'none'}")
     try:
-        exporter = found[name].load()()
+        exporter = cast(Callable[[], Renderer], found[name].load())()
     except (ImportError, AttributeError) as failure:
         fail(f"replay: exporter {name!r} ({found[name].value}) cannot be loaded: {failure}")
     if not hasattr(exporter, "render"):
         fail(f"replay: exporter {name!r} sends and cannot print; use prometheus, jsonl or console")
-    assert isinstance(exporter, object)
-    return exporter  # type: ignore[no-any-return]  # a plug-in's class: known by its methods alone
+    return exporter

@@ -74,13 +74,18 @@ Outcome = First | Measured | Lost | Held | Still | Late
 class Meter:
     """Turns the readings of many devices into intervals.
 
-    State: the last good reading of each device, and the suspect readings that came after it.  A device that has both a register
+    State: the last good reading of each device, the suspect readings that came after it, and who has not been read since a suspend.  A device that has both a register
     and a gauge in one batch is metered by its register; the pipeline does not hand in the gauge then.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, Reading] = {}
         self._suspects: dict[str, list[Reading]] = {}
+        self._slept: set[str] = set()
+
+    def resume(self) -> None:
+        """The machine was suspended: a register says itself what it counted, a power before it says nothing of the time since."""
+        self._slept = {device for device, last in self._last.items() if isinstance(last, PowerGauge)}
 
     def take(self, reading: Reading) -> Outcome:
         """One reading in, one outcome out; energy is never created at a first reading, wrap, reset or hole."""
@@ -93,6 +98,9 @@ class Meter:
             return self._restart(reading, "the kind of reading changed", last)
         if reading.at.mono_ns <= last.at.mono_ns:
             return Late(device)
+        if device.id in self._slept:
+            self._slept.remove(device.id)
+            return self._restart(reading, "the machine was suspended", last)
         found = difference(last, reading)
         if found is not None:
             return self._accept(last, reading, found)

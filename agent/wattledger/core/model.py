@@ -156,6 +156,13 @@ class Fault(NamedTuple):
     gone: bool
 
 
+class Resume(NamedTuple):
+    """The machine slept for ``asleep_ns`` and woke: powers read before do not tell of the time since."""
+
+    at: Instant
+    asleep_ns: int
+
+
 class Factor(NamedTuple):
     """A number that multiplies energy, with where it came from: a number never travels without its origin.
 
@@ -179,7 +186,7 @@ class Factor(NamedTuple):
     g95_high: float = 0.0
 
 
-Sample = EnergyCounter | PowerGauge | Activity | Holding | Claim | IdleFloor | Boundary | Work | Fault | Factor
+Sample = EnergyCounter | PowerGauge | Activity | Holding | Claim | IdleFloor | Boundary | Work | Fault | Resume | Factor
 
 
 class Batch(NamedTuple):

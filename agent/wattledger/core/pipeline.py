@@ -30,6 +30,7 @@ from wattledger.core.model import (
     Instant,
     Interval,
     PowerGauge,
+    Resume,
     Work,
     Workload,
 )
@@ -104,6 +105,8 @@ class Pipeline:
                     self._works.append(sample)
                 case Factor():
                     self.factors[sample.kind] = sample
+                case Resume():
+                    self._meter.resume()
                 case Fault():
                     self.faults[sample.source, sample.device_id] = sample
         if not batch.full:

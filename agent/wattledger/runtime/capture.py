@@ -27,6 +27,7 @@ TYPES = {
         model.Boundary,
         model.Work,
         model.Fault,
+        model.Resume,
         model.Factor,
     )
 }

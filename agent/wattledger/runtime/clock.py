@@ -21,6 +21,11 @@ def _now_windows() -> Instant:
 
 now = _now_windows if _MONO is None else _now_posix
 
+def asleep_ns() -> int:
+    """How long this machine has been suspended since it booted: the two clocks differ by that, where there are two."""
+    return 0 if _MONO is None else time.clock_gettime_ns(_MONO) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
 process_cpu_ns = time.process_time_ns
 thread_cpu_ns = time.thread_time_ns
 elapsed_ns = time.perf_counter_ns

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from wattledger.core.model import Batch, Boundary, Device, Instant, Sample
+from wattledger.core.model import Batch, Boundary, Device, Instant, Resume, Sample
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.runtime import clock
 from wattledger.runtime.runner import Runner
@@ -16,6 +16,7 @@ from wattledger.runtime.runner import Runner
 MANY = 256  # batches recorded before the cell is closed on the spot, so that memory stays bounded,
 SOON_NS = 100_000_000  # but not sooner than this (use is counted in ticks of 10 ms),
 TOO_MANY = 4096  # unless there are so many
+SUSPEND_NS = 500_000_000  # less is the two clocks being read one after the other
 
 
 class Sampler:
@@ -32,6 +33,7 @@ class Sampler:
         *,
         interval_ns: int,
         now: Callable[[], Instant] = clock.now,
+        asleep_ns: Callable[[], int] = clock.asleep_ns,
         mark: Callable[[Instant], Boundary] | None = None,
         on_batches: Callable[[list[Batch]], None] | None = None,
         on_step: Callable[[Step], None] | None = None,
@@ -40,6 +42,7 @@ class Sampler:
         self.pipeline = pipeline
         self.agent_threads: list[int] = []
         self._now, self._mark = now, mark
+        self._asleep_ns, self._slept_ns = asleep_ns, asleep_ns()
         self._interval_ns = interval_ns
         self._on_batches, self._on_step = on_batches, on_step
         self._lock = threading.Lock()
@@ -95,7 +98,7 @@ class Sampler:
 
     def tick(self) -> Step:
         """Read everything and close the cell."""
-        samples: list[Sample] = []
+        samples: list[Sample] = [*self._woken()]
         for runner in self.runners:
             samples += runner.read(True)
         with self._lock:
@@ -111,6 +114,12 @@ class Sampler:
         if self._on_step is not None:
             self._on_step(step)
         return step
+
+    def _woken(self) -> Iterable[Sample]:
+        """Whether the machine was suspended since the last tick."""
+        slept_ns, self._slept_ns = self._slept_ns, self._asleep_ns()
+        if self._slept_ns - slept_ns > SUSPEND_NS:
+            yield Resume(self._now(), self._slept_ns - slept_ns)
 
     def _drain(self) -> list[Batch]:
         batches = []
