@@ -1,1 +1,1 @@
-"""Exporters: each renders the catalog in one form.  Found by entry point (``wattledger.exporters``), never imported by the meter."""
+"""Exporters: each renders the catalog in one form.  Found by entry point (``wattledger.exporters``); the meter imports none."""

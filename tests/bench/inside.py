@@ -8,6 +8,7 @@ import builtins
 import contextlib
 import io
 import json
+import multiprocessing
 import os
 import resource
 import statistics
@@ -291,7 +292,9 @@ def main() -> None:
         found = QUESTIONS[question](meter, *args)
     print(json.dumps(found), file=answer)
     answer.flush()
-    os._exit(0)  # a tool's helper processes and threads are not waited for
+    for helper in multiprocessing.active_children():  # Zeus has one for each RAPL register
+        helper.kill()
+    os._exit(0)
 
 
 if __name__ == "__main__":

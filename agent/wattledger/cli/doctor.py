@@ -112,10 +112,18 @@ def examine(config: Config, environ: Mapping[str, str], table: Mapping[str, str]
 
 def _read_once(session: Session) -> list[Finding]:
     """Read every sensor, and let go of them; what fails is a row."""
-    if _within(session.sampler.tick) is None:
-        return [Finding("session", "(all)", "broken", f"reading the sensors took longer than {PATIENCE_S:g} s: a driver hangs")]
+    def ask() -> list[Finding]:
+        try:
+            session.sampler.tick()
+        except Exception as bug:
+            return [Finding("session", "-", "broken", f"the sensors were read, and that cannot be understood: {bug!r}")]
+        return [Finding(f.source, f.device_id or "-", "broken", f.what) for f in session.pipeline.faults.values()]
+
+    found = within(PATIENCE_S, ask)
+    if found is None:
+        return [Finding("session", "-", "broken", f"reading the sensors took longer than {PATIENCE_S:g} s: a driver hangs")]
     session.sampler.stop()
-    return [Finding(f.source, f.device_id or "(all)", "broken", f.what) for f in session.pipeline.faults.values()]
+    return found
 
 
 def _open(config: Config, environ: Mapping[str, str], plan: Plan) -> tuple[Session | None, Finding]:
@@ -142,7 +150,7 @@ def _of_source(name: str, module: str, opened: Opened, measured: frozenset[str])
         except Exception as bug:
             return [Finding(name, "-", "broken", f"the source cannot be asked: {type(bug).__name__}: {bug}")]
 
-    found = _within(ask)
+    found = within(PATIENCE_S, ask)
     if found is None:
         return [Finding(name, "-", "broken", f"no answer within {PATIENCE_S:g} s: the driver hangs")]
     reason = opened.absent.get(name, "").removeprefix(f"{name}: ")
@@ -152,12 +160,12 @@ def _of_source(name: str, module: str, opened: Opened, measured: frozenset[str])
     return [f._replace(why=f"{f.why}; not used: {reason}") if reason and f.state == "usable" else f for f in found]
 
 
-def _within(ask: Callable[[], T]) -> T | None:
+def within(patience_s: float, ask: Callable[[], T]) -> T | None:
     """The answer, or ``None``: asked on a thread of its own, because a driver may hang for ever."""
     box: list[T] = []
     thread = threading.Thread(target=lambda: box.append(ask()), name="wattledger-doctor", daemon=True)
     thread.start()
-    thread.join(PATIENCE_S)
+    thread.join(patience_s)
     return box[0] if box else None
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from wattledger.core.footprint import DeviceFootprint, Footprint, gram, joule, span_of
+from wattledger.core.footprint import DeviceFootprint, Footprint, digits, gram, joule, span_of
 from wattledger.core.model import Factor
 
 HOW = {"counter": "measured (energy counter)", "integrated": "measured (power, integrated)", "estimated": "estimated (a model)"}
@@ -19,8 +19,8 @@ def _lines(found: Footprint) -> Iterator[str]:
     if found.energy_j is None:
         yield "  energy   unknown: no sensor and no model answered in this time (`wattledger doctor`)"
     else:
-        watts = f", mean {found.energy_j.value / found.duration_s:.3g} W" if found.duration_s else ""
-        yield f"  energy   {span_of(found.energy_j, joule)} in {found.duration_s:.4g} s{watts}"
+        watts = f", mean {digits(found.energy_j.value / found.duration_s)} W" if found.duration_s else ""
+        yield f"  energy   {span_of(found.energy_j, joule)} in {digits(found.duration_s)} s{watts}"
         for device in sorted(found.devices, key=lambda d: -d.energy_j.value):
             if not device.energy_j.value and device.kind != "cpu":
                 continue  # a GPU that it did not touch: the JSON has it

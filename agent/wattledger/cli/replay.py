@@ -1,7 +1,6 @@
 """``wattledger replay CAPTURE``: a recorded run through the same pipeline, at full speed, to the same figures."""
 
 import json
-import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import cast
@@ -37,8 +36,7 @@ def command(capture: str, as_json: bool, export: str | None) -> None:
     except CaptureError as wrong:
         fail(f"replay: {wrong}")
     if renderer is not None:
-        sys.stdout.flush()
-        click.get_binary_stream("stdout").write(renderer.render(snapshot_of(done)))
+        click.echo(renderer.render(snapshot_of(done)), nl=False)
     elif as_json:
         for footprint in done.footprints:
             click.echo(json.dumps(footprint.to_dict()))

@@ -36,10 +36,8 @@ class Metric(NamedTuple):
 
 def number_text(value: Number) -> str:
     """The shortest decimal that is exactly the value: ``1.5``, ``0``, ``12345678901.234567``; never an exponent for energy."""
-    if isinstance(value, Decimal):
-        text = format(value, "f")
-        return text.rstrip("0").rstrip(".") if "." in text else text
-    return repr(value)
+    text = format(value, "f") if isinstance(value, Decimal) else repr(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def _joules(energy_uj: int) -> Decimal:

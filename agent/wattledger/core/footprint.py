@@ -9,7 +9,7 @@ from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Device, Fact
 from wattledger.core.pricing import emissions
 from wattledger.core.spans import LaneAccount, SpanAccount
 from wattledger.core.uncertainty import Quantity, Term, total
-from wattledger.core.units import joules, seconds
+from wattledger.core.units import UJ_PER_J, joules, seconds
 
 SCHEMA = "wattledger.footprint/1"
 
@@ -88,6 +88,7 @@ class Footprint(NamedTuple):
         if self.energy_j is not None and self.own_energy_j is not None:
             found["energy_j"] = self.energy_j.to_dict()
             found["own_energy_j"] = self.own_energy_j.to_dict()
+        if self.measured_fraction is not None:
             found["measured_fraction"] = self.measured_fraction
         found["devices"] = [{**d._asdict(), "energy_j": d.energy_j.to_dict()} for d in self.devices]
         if self.rest_of_host:
@@ -105,8 +106,8 @@ class Footprint(NamedTuple):
             why = self.notes[0] if self.notes else "no device was read in this time"
             return f"{who.job}: energy unknown over {length_s:.3g} s ({why})"
         parts = ", ".join(f"{kind} {joule(j)} {method}" for kind, method, j in self.by_kind())
-        line = f"{who.job}: {span_of(self.energy_j, joule)} in {length_s:.3g} s"
-        line += f" ({self.energy_j.value / length_s:.3g} W)" if length_s > 0 else ""
+        line = f"{who.job}: {span_of(self.energy_j, joule)} in {digits(length_s)} s"
+        line += f" ({digits(self.energy_j.value / length_s)} W)" if length_s > 0 else ""
         line += f" = {parts}"
         grams = self.emissions_g.get("location_based")
         grid = next((f for f in self.factors if f.kind == "grid"), None)
@@ -199,8 +200,8 @@ def _rest_of_host(account: SpanAccount) -> dict[str, float]:
         return {}
     keys = {"idle_j": IDLE, "other_workloads_j": OTHER, "unattributed_j": UNATTRIBUTED, "agent_j": AGENT}
     named = {IDLE, UNATTRIBUTED, AGENT}
-    found = {key: joules(account.others.get(workload, 0)) for key, workload in keys.items()}
-    found["other_workloads_j"] = joules(sum(uj for w, uj in account.others.items() if w not in named))
+    found = {key: account.others.get(workload, 0.0) / UJ_PER_J for key, workload in keys.items()}
+    found["other_workloads_j"] = sum(uj for w, uj in account.others.items() if w not in named) / UJ_PER_J
     return found
 
 
@@ -255,9 +256,15 @@ def gram(value: float) -> str:
 
 def _scaled(value: float, unit: str, prefixes: Iterable[tuple[float, str]]) -> str:
     for size, prefix in prefixes:
-        if abs(value) >= size:
-            return f"{value / size:.3g} {prefix}{unit}"
+        # 999.7 is already a thousand at three digits.
+        if abs(value) >= size * 0.9995:
+            return f"{digits(value / size)} {prefix}{unit}"
     return f"{value:.3g} {unit}"
+
+
+def digits(value: float) -> str:
+    """Three digits, and never 1e+03."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
 
 
 def span_of(quantity: Quantity, show: Callable[[float], str]) -> str:

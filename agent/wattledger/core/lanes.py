@@ -1,7 +1,5 @@
 """A device's cumulative energy as a curve in time, so that any stretch between two instants can be cut out of it exactly."""
 
-from bisect import bisect_right
-
 from wattledger.core.model import Device, Interval, Method
 from wattledger.core.units import NS_PER_S
 
@@ -65,20 +63,24 @@ class EnergyCurve:
         """Mean power over the open cell."""
         return self.energy_uj * NS_PER_S // self.span_ns if self.span_ns else 0
 
-    def at(self, at_ns: int) -> int:
-        """Cumulative energy at an instant; before the first knot zero, after the last everything."""
-        i = bisect_right(self._times, at_ns)
-        if i == 0:
-            return 0
-        if i == len(self._times):
-            return self._cums[-1]
-        t0, t1, c0, c1 = self._times[i - 1], self._times[i], self._cums[i - 1], self._cums[i]
-        return c0 + (c1 - c0) * (at_ns - t0) // (t1 - t0)
-
     def cut(self, ends_ns: list[int]) -> list[int]:
         """Energy of each stretch ending at ``ends_ns`` (ascending); the first begins with the curve, the last ends with it."""
-        marks = [0, *(self.at(t) for t in ends_ns[:-1]), self._cums[-1]]
-        return [b - a for a, b in zip(marks, marks[1:], strict=False)]
+        times, cums = self._times, self._cums
+        last, i, before = len(times) - 1, 0, 0
+        parts = []
+        for end_ns in ends_ns[:-1]:
+            while i < last and times[i + 1] <= end_ns:
+                i += 1
+            if i == last:
+                now = cums[-1]
+            elif end_ns <= times[i]:
+                now = cums[i]
+            else:
+                now = cums[i] + (cums[i + 1] - cums[i]) * (end_ns - times[i]) // (times[i + 1] - times[i])
+            parts.append(now - before)
+            before = now
+        parts.append(cums[-1] - before)
+        return parts
 
     def close(self) -> None:
         """End the cell at the last reading.  Where the register has rested for less than its refresh period, what landed last is spread

@@ -74,7 +74,8 @@ Outcome = First | Measured | Lost | Held | Still | Late
 class Meter:
     """Turns the readings of many devices into intervals.
 
-    State: the last good reading of each device, the suspect readings that came after it, and who has not been read since a suspend.  A device that has both a register
+    State: the last good reading of each device, the suspect readings that came after it, when its register
+    last moved, and who has not been read since a suspend.  A device that has both a register
     and a gauge in one batch is metered by its register; the pipeline does not hand in the gauge then.
     """
 
@@ -82,6 +83,7 @@ class Meter:
         self._last: dict[str, Reading] = {}
         self._suspects: dict[str, list[Reading]] = {}
         self._slept: set[str] = set()
+        self._moved: dict[str, Instant] = {}
 
     def resume(self) -> None:
         """The machine was suspended: a register says itself what it counted, a power before it says nothing of the time since."""
@@ -93,11 +95,12 @@ class Meter:
         last = self._last.get(device.id)
         if last is None:
             self._last[device.id] = reading
+            self._moved[device.id] = reading.at
             return First(device, reading.at)
-        if type(last) is not type(reading):
-            return self._restart(reading, "the kind of reading changed", last)
         if reading.at.mono_ns <= last.at.mono_ns:
             return Late(device)
+        if type(last) is not type(reading):
+            return self._restart(reading, "the kind of reading changed", last)
         if device.id in self._slept:
             self._slept.remove(device.id)
             return self._restart(reading, "the machine was suspended", last)
@@ -115,13 +118,20 @@ class Meter:
         if isinstance(found, str):
             return self._restart(now, found, last)
         energy, wrapped = found
-        if not energy and _should_have_moved(last, now):
-            return Still(now.device, last.at)
+        moved = self._moved.setdefault(now.device.id, last.at)
+        if not energy and _should_have_moved(moved, now):
+            return Still(now.device, moved)
+        if energy:
+            self._moved[now.device.id] = now.at
         self._last[now.device.id] = now
-        return Measured(Interval(now.device, last.at, now.at, energy, method_of(now)), wrapped)
+        # Half of a trapezoid that begins with a model's answer is the model's.
+        method = method_of(last) if method_of(last) == "estimated" else method_of(now)
+        return Measured(Interval(now.device, last.at, now.at, energy, method), wrapped)
 
     def _suspect(self, last: Reading, now: Reading) -> Outcome:
         held = self._suspects.setdefault(now.device.id, [])
+        if held and now.at.mono_ns <= held[-1].at.mono_ns:
+            return Late(now.device)
         if held:
             # Judged by the suspect before it: two readings that agree with each other, but not with the last good one, say that
             # the register itself started anew in between.
@@ -137,6 +147,7 @@ class Meter:
     def _restart(self, now: Reading, reason: str, last: Reading, until: Instant | None = None) -> Lost:
         self._suspects.pop(now.device.id, None)
         self._last[now.device.id] = now
+        self._moved[now.device.id] = now.at
         return Lost(Gap(now.device, last.at, until or now.at, reason))
 
 
@@ -155,6 +166,8 @@ def difference(last: Reading, now: Reading) -> Difference | None:
     if now.estimated:
         # A model answers for the whole time since its last answer.
         return energy_uj(now.power_uw, elapsed_ns), False
+    if not 0 <= last.power_uw <= cap_uw(last.device):
+        return "the reading before was implausible"
     if elapsed_ns > max(MAX_GAUGE_HOLE_NS, 3 * now.device.refresh_ns):
         return "too long without a reading"
     return energy_uj(last.power_uw + now.power_uw, elapsed_ns) // 2, False
@@ -191,9 +204,9 @@ def cap_uw(device: Device) -> int:
     return device.cap_uw if device.cap_uw is not None else NOBODY_DRAWS_UW.get(device.kind, 100_000_000_000)
 
 
-def _should_have_moved(last: Reading, now: Reading) -> bool:
+def _should_have_moved(moved: Instant, now: Reading) -> bool:
     """Nothing that is switched on draws nothing; only parts that another device counts (an unused uncore) may rest at zero."""
-    elapsed_ns = now.at.mono_ns - last.at.mono_ns
+    elapsed_ns = now.at.mono_ns - moved.mono_ns
     return (
         isinstance(now, EnergyCounter)
         and now.device.inside is None

@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import NamedTuple
 
-from wattledger.core.attribution import PPM, Cell, Split, share_out
+from wattledger.core.attribution import Cell, Split, share_out
 from wattledger.core.lanes import EnergyCurve
-from wattledger.core.meter import First, Lost, Measured, Meter, Still
+from wattledger.core.meter import First, Lost, Measured, Meter, Still, cap_uw
 from wattledger.core.model import (
     IDLE,
-    OTHER,
-    RESERVED,
     Activity,
     Batch,
     Boundary,
@@ -35,10 +33,11 @@ from wattledger.core.model import (
     Workload,
 )
 from wattledger.core.pricing import grams
-from wattledger.core.sharing import Doubt, LaneShares, rest_interval, slice_weights
+from wattledger.core.sharing import LaneShares, rest_interval, slicing, spread_of, table_doubt_uj
 from wattledger.core.spans import Lane, LanePart, Slice, SpanAccount, SpanBook
 from wattledger.core.totals import Totals
 from wattledger.core.units import NS_PER_S, energy_uj
+from wattledger.core.usage import Usage, used_of
 
 FLOOR_USE = 0.02  # a background second under 2 % use is idle enough to learn from (design.md section 10)
 FLOOR_MEMORY = 64  # readings that a learnt floor remembers: a machine's idle draw drifts with its fans and firmware
@@ -65,15 +64,10 @@ class Pipeline:
         self._meter = Meter()
         self._curves: dict[Lane, EnergyCurve] = {}
         self._hints: dict[str, int] = {}
-        self._claims: dict[str, Workload | None] = {}
-        self._holdings: dict[str, dict[str, float]] = {}
-        self._used: dict[tuple[str, str], Activity] = {}
-        self._weights: dict[str, dict[str, int]] = {}
-        self._units: dict[str, str] = {}
+        self._usage = Usage()
         self._boundaries: list[Boundary] = []
         self._works: list[Work] = []
         self._gaps: list[Gap] = []
-        self._ended: list[str] = []
         self._opened_ns: int | None = None
 
     def step(self, batch: Batch) -> Step:
@@ -86,19 +80,18 @@ class Pipeline:
                 case EnergyCounter():
                     self._read(sample)
                 case PowerGauge():
-                    self._hints[sample.device.id] = sample.power_uw
+                    if 0 <= sample.power_uw <= cap_uw(sample.device):
+                        self._hints[sample.device.id] = sample.power_uw
                     if sample.device.id not in counted:
                         self._read(sample)
                 case Activity():
-                    self._use(sample)
+                    self._usage.use(sample)
                 case Boundary():
                     self._boundaries.append(sample)
                 case Holding():
-                    self._hold(sample)
-                case Claim(workload=None):
-                    self._ended.append(sample.who)
+                    self._usage.hold(sample)
                 case Claim():
-                    self._claims[sample.who] = sample.workload
+                    self._usage.claim(sample)
                 case IdleFloor():
                     self._floor(sample)
                 case Work():
@@ -137,6 +130,7 @@ class Pipeline:
             case Measured(interval=interval):
                 self._add(interval)
             case Lost(gap=gap, resumed=resumed):
+                self.still.pop(gap.device.id, None)
                 self._gaps.append(gap)
                 if resumed is not None:
                     self._add(resumed)
@@ -159,22 +153,6 @@ class Pipeline:
         sums = self.totals.device_energy_uj if curve.device.inside is None else self.totals.subdevice_energy_uj
         sums[key] = sums.get(key, 0) + energy
 
-    def _use(self, sample: Activity) -> None:
-        key = sample.device_id, sample.who
-        before = self._used.get(key)
-        self._used[key] = sample
-        self._units[sample.device_id] = sample.unit if sample.unit != "idle_ns" else self._units.get(sample.device_id, "")
-        if before is not None and sample.used > before.used:
-            weights = self._weights.setdefault(sample.device_id, {})
-            weights[sample.who] = weights.get(sample.who, 0) + sample.used - before.used
-
-    def _hold(self, sample: Holding) -> None:
-        parts = self._holdings.setdefault(sample.device_id, {})
-        if sample.part > 0:
-            parts[sample.who] = sample.part
-        else:
-            parts.pop(sample.who, None)
-
     def _floor(self, sample: IdleFloor) -> None:
         known = self.floors.get(sample.device_id)
         if known is None or sample.n >= known.n:
@@ -193,9 +171,11 @@ class Pipeline:
         rest = rest_interval(self.factors, shares, self._opened_ns, at)
         if rest is not None:
             self._share_rest(rest, trees, shares)
-        self._forget()
+        for slices in trees.values():
+            self.spans.note_others(slices, shares.others_uj)
+        self._usage.close(shares.paid)
         gaps, self._gaps = self._gaps, []
-        self._boundaries, self._weights, self._opened_ns = [], {}, at.mono_ns
+        self._boundaries, self._opened_ns = [], at.mono_ns
         return Step(self.spans.settle() if settle else [], gaps, floors)
 
     def _share_curve(
@@ -210,17 +190,14 @@ class Pipeline:
         if device.inside is not None:
             curve.restart()
             return None
-        weights = self._weights_of(device)
+        weights = self._usage.weights(device)
         learnt = self._learn(curve, weights, at)
         floor = self._floor_of(device)
-        cell = Cell(curve.energy_uj, curve.span_ns, self._by_workload(device, weights), self._parts_of(device), floor)
+        cell = Cell(curve.energy_uj, curve.span_ns, used_of(device, weights), self._usage.parts_ppm(device), floor)
         divided = share_out(cell)
-        doubt = Doubt(
-            unit=self._units.get(device.id) or self._units.get(device.kind, ""),
-            table_floor=device.id not in self.floors or self.floors[device.id].n == 0,
-            peak_uw=max(curve.mean_uw(), self._hints.get(device.id, 0), curve.known_uw or 0),
-        )
-        self._post(curve, divided, cell, doubt, trees, shares)
+        shares.add(divided, curve)
+        shares.add_others(divided, trees)
+        self._post(curve, divided, cell, trees, shares)
         curve.restart()
         return learnt
 
@@ -229,30 +206,31 @@ class Pipeline:
         curve: EnergyCurve,
         divided: Split,
         cell: Cell,
-        doubt: Doubt,
         trees: Mapping[Workload, list[Slice]],
         shares: LaneShares,
     ) -> None:
         """Hand a split out: to the spans of each tree, and the rest to its workloads as they are."""
-        key: Lane = curve.device.id, curve.method
-        shares.add(divided, curve)
+        device = curve.device
+        key: Lane = device.id, curve.method
+        unit = self._usage.unit(device)
+        unsure = device.id in self.floors and self.floors[device.id].n == 0
         for tree, slices in trees.items():
-            energies = curve.cut([s.end_ns for s in slices])
-            if curve.device.kind == "rest":
-                weights = shares.by_slice.get(tree, energies)
-            else:
-                weights = slice_weights(curve, cell, tree, slices, energies)
+            cut = slicing(curve, cell, tree, slices)
+            if device.kind == "rest":
+                cut = cut._replace(weights=shares.by_slice.get(tree, cut.weights))
             part = LanePart(
                 key,
                 tree,
-                curve.device.kind == "cpu",
-                energies,
+                device.kind == "cpu",
+                cut.energies_uj,
+                cut.idles_uj,
                 divided.active.pop(tree, 0),
                 divided.held.pop(tree, 0),
-                weights,
-                _of_others(divided, trees),
+                cut.weights,
+                max(curve.mean_uw(), self._hints.get(device.id, 0), curve.known_uw or 0),
+                spread_of(cell, tree, unit),
+                table_doubt_uj(cell, tree, divided.idle_uj) if unsure else 0.0,
             )
-            doubt.note(key, part, slices, cell, divided)
             shares.slices(tree, part)
             for workload, (active, held) in self.spans.post(slices, part).items():
                 self._hand_out(workload, key, active, held)
@@ -277,49 +255,26 @@ class Pipeline:
         """What no sensor covers follows what the sensors saw; its constant part is idle, paid by whoever holds the CPU."""
         curve, idle_uj = rest
         cpu = next((d for d in self.totals.devices.values() if d.kind == "cpu" and d.inside is None), None)
-        parts = self._parts_of(cpu) if cpu is not None else {}
+        parts = self._usage.parts_ppm(cpu) if cpu is not None else {}
         floor_uw = idle_uj * NS_PER_S // curve.span_ns
         cell = Cell(curve.energy_uj, curve.span_ns, shares.active_uj, parts, floor_uw)
         self.totals.devices[curve.device.id] = curve.device
         self.totals.power_uw[curve.device.id] = curve.mean_uw()
         self._metered(curve, curve.energy_uj)
-        doubt = Doubt(unit="", table_floor=False, peak_uw=curve.mean_uw())
-        self._post(curve, share_out(cell), cell, doubt, trees, shares)
-
-    # --- who ------------------------------------------------------------------------------------------------------------
-
-    def _weights_of(self, device: Device) -> dict[str, int]:
-        return self._weights.get(device.id) or self._weights.get(device.kind, {})
-
-    def _by_workload(self, device: Device, weights: Mapping[str, int]) -> dict[Workload, int]:
-        """Activity by workload.  CPU idle time is not a use of the CPU; a free GPU's or free memory's energy is ``(idle)``."""
-        found: dict[Workload, int] = {}
-        for who, used in weights.items():
-            workload = self._who(who)
-            if workload != IDLE or device.kind != "cpu":
-                found[workload] = found.get(workload, 0) + used
-        return found
-
-    def _parts_of(self, device: Device) -> dict[Workload, int]:
-        holders = self._holdings.get(device.id) or self._holdings.get(device.kind, {})
-        parts: dict[Workload, int] = {}
-        for who, part in holders.items():
-            workload = self._who(who)
-            parts[workload] = parts.get(workload, 0) + int(part * PPM)
-        return parts
-
-    def _who(self, who: str) -> Workload:
-        return RESERVED.get(who) or self._claims.get(who) or OTHER
+        divided = share_out(cell)
+        shares.add_others(divided, trees)
+        self._post(curve, divided, cell, trees, shares)
 
     def _floor_of(self, device: Device) -> int | None:
         floor = self.floors.get(device.id)
         return None if floor is None else floor.power_uw
 
-    def _learn(self, curve: EnergyCurve, weights: Mapping[str, int], at: Instant) -> IdleFloor | None:
+    def _learn(self, curve: EnergyCurve, weights: Mapping[Workload, int], at: Instant) -> IdleFloor | None:
         """A second or more under 2 % use teaches the floor: a mean that forgets slowly."""
-        idle_ns = weights.get(IDLE.job, 0)
-        used_ns = sum(used for who, used in weights.items() if who != IDLE.job)
-        quiet = idle_ns and used_ns <= FLOOR_USE * (idle_ns + used_ns)
+        idle_ns = weights.get(IDLE, 0)
+        used_ns = sum(used for who, used in weights.items() if who != IDLE)
+        holed = any(gap.device.id == curve.device.id for gap in self._gaps)
+        quiet = idle_ns and not holed and used_ns <= FLOOR_USE * (idle_ns + used_ns)
         if not quiet or curve.span_ns < NS_PER_S or curve.method == "estimated" or curve.device.kind == "dram":
             return None
         known = self.floors.get(curve.device.id)
@@ -329,35 +284,18 @@ class Pipeline:
         self.floors[curve.device.id] = floor
         return floor
 
-    def _forget(self) -> None:
-        """Processes that ended in this cell have been paid for; their ids may come back as others."""
-        for who in self._ended:
-            self._claims.pop(who, None)
-            for device_id in [d for d, known in self._used if known == who]:
-                del self._used[device_id, who]
-            for parts in self._holdings.values():
-                parts.pop(who, None)
-        self._ended = []
-
-    # --- spans ----------------------------------------------------------------------------------------------------------
+    # --- spans ---
 
     def _note_gaps(self) -> None:
         for gap in self._gaps:
             for account in self.spans.open_accounts():
-                if gap.device.inside is None and gap.end.mono_ns > account.entered.mono_ns:
-                    account.gaps.append(gap)
+                start = max(gap.start, account.entered)
+                end = gap.end if account.left is None else min(gap.end, account.left)
+                if gap.device.inside is None and end > start:
+                    account.gaps.append(gap._replace(start=start, end=end))
 
     def _post_work(self) -> None:
         for work in self._works:
             self.totals.add_work(work)
             self.spans.add_work(work)
         self._works = []
-
-
-def _of_others(divided: Split, trees: Mapping[Workload, list[Slice]]) -> dict[Workload, int]:
-    others: dict[Workload, int] = {}
-    for part in (divided.active, divided.held):
-        for workload, uj in part.items():
-            if workload not in trees:
-                others[workload] = others.get(workload, 0) + uj
-    return others

@@ -1,14 +1,14 @@
 """Inside a cell: how a tree's part follows its slices, what the rest of the host draws, and how much to doubt a share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from math import log
 from typing import NamedTuple
 
 from wattledger.core.attribution import Cell, Split, split
 from wattledger.core.lanes import EnergyCurve
 from wattledger.core.model import Device, Factor, Instant, Interval, Workload
-from wattledger.core.spans import Lane, LanePart, Slice
-from wattledger.core.units import NS_PER_S, energy_uj
+from wattledger.core.spans import LanePart, Slice
+from wattledger.core.units import energy_uj
 
 REST = Device("rest", "rest", "fans, board and conversion losses")
 
@@ -27,13 +27,23 @@ class LaneShares:
         self.energy_uj = 0
         self.active_uj: dict[Workload, int] = {}
         self.by_slice: dict[Workload, list[int]] = {}
+        self.others_uj: dict[Workload, int] = {}
+        self.paid: set[str] = set()
 
     def add(self, divided: Split, curve: EnergyCurve) -> None:
         """One device's split, before anything is taken out of it."""
         self.energy_uj += curve.energy_uj
+        self.paid |= {curve.device.id, curve.device.kind}
         for part in (divided.active, divided.held):
             for workload, uj in part.items():
                 self.active_uj[workload] = self.active_uj.get(workload, 0) + uj
+
+    def add_others(self, divided: Split, trees: Container[Workload]) -> None:
+        """What one device gave to workloads that have no spans here."""
+        for part in (divided.active, divided.held):
+            for workload, uj in part.items():
+                if workload not in trees:
+                    self.others_uj[workload] = self.others_uj.get(workload, 0) + uj
 
     def slices(self, tree: Workload, part: LanePart) -> None:
         """A tree's energy by slice, so that the rest of the host can follow it."""
@@ -42,31 +52,46 @@ class LaneShares:
         self.by_slice[tree] = uj if before is None else [a + b for a, b in zip(before, uj, strict=True)]
 
 
-def slice_weights(
-    curve: EnergyCurve, cell: Cell, tree: Workload, slices: Sequence[Slice], energies_uj: Sequence[int]
-) -> list[int]:
-    """By what a tree's part of a device is divided between its slices: by energy, and on a CPU by whose work it was.
+class Slicing(NamedTuple):
+    """A device's energy by slice: all of it, the idle part, and the weights by which a tree's active part is divided."""
+
+    energies_uj: list[int]
+    idles_uj: list[int]
+    weights: list[int]
+
+
+def slicing(curve: EnergyCurve, cell: Cell, tree: Workload, slices: Sequence[Slice]) -> Slicing:
+    """By what a tree's part of a device is divided between its slices: by energy above idle, and on a CPU by whose work it was.
 
     On a CPU that others use too, a slice's energy is partly theirs: the tree's part of it is dynamic x own / (own + others), with
-    others taken as even over the cell (they are seen once a second, boundaries a thousand times).
+    others taken as even over the cell (they are seen once a second, boundaries a thousand times).  A model's energy follows what ran.
     """
+    energies = curve.cut([s.end_ns for s in slices])
+    if len(slices) == 1:
+        return Slicing(energies, energies, [1])
     lengths = [s.end_ns - s.start_ns for s in slices]
-    if curve.device.kind != "cpu" or any(s.cpu_ns is None for s in slices):
-        return list(energies_uj) if any(energies_uj) else lengths
+    clocked = curve.device.kind == "cpu" and all(s.cpu_ns is not None for s in slices)
+    used, busy = _busy(cell, tree, slices, lengths) if clocked else (None, None)
+    if busy is not None and curve.method == "estimated":
+        idle_uj = min(curve.energy_uj, energy_uj(cell.floor_uw or 0, cell.duration_ns))
+        idles = split(idle_uj, lengths)
+        energies = [i + d for i, d in zip(idles, split(curve.energy_uj - idle_uj, busy), strict=True)]
+    else:
+        idles = [min(e, energy_uj(cell.floor_uw or 0, n)) for e, n in zip(energies, lengths, strict=True)]
+    weights = [e - i for e, i in zip(energies, idles, strict=True)]
+    if used is not None and busy is not None:
+        weights = [w * u // b if b else 0 for w, u, b in zip(weights, used, busy, strict=True)]
+    return Slicing(energies, idles, weights if any(weights) else energies if any(energies) else lengths)
+
+
+def _busy(cell: Cell, tree: Workload, slices: Sequence[Slice], lengths: Sequence[int]) -> tuple[list[int], list[int]]:
+    """CPU time by slice: the tree's (its own clock, and its children's spread evenly), and everybody's."""
     span_ns = max(1, sum(lengths))
     own_ns = [s.cpu_ns or 0 for s in slices]
     children_ns = max(0, cell.weights.get(tree, 0) - sum(own_ns))
     others_ns = sum(used for who, used in cell.weights.items() if who != tree)
-    weights = []
-    for length, own, energy in zip(lengths, own_ns, energies_uj, strict=True):
-        used = own + children_ns * length / span_ns
-        busy = used + others_ns * length / span_ns
-        if curve.method == "estimated":
-            weights.append(int(used))
-        else:
-            dynamic = max(0, energy - energy_uj(cell.floor_uw or 0, length))
-            weights.append(int(dynamic * used / busy) if busy else 0)
-    return weights if any(weights) else lengths
+    used = [own + children_ns * n // span_ns for own, n in zip(own_ns, lengths, strict=True)]
+    return used, [u + others_ns * n // span_ns for u, n in zip(used, lengths, strict=True)]
 
 
 def rest_interval(
@@ -88,24 +113,15 @@ def rest_interval(
     return curve, idle_uj
 
 
-class Doubt(NamedTuple):
-    """What makes a device's share uncertain in this cell, beside its sensor."""
+def spread_of(cell: Cell, tree: Workload, unit: str) -> float:
+    """Of each active microjoule of a tree, how much may be another's: ln g95 of the way it was shared, times what others used of the
+    device; nothing where there is nobody to share with."""
+    everyone = sum(cell.weights.values())
+    mine = cell.weights.get(tree, 0) / everyone if everyone else 0.0
+    return (1.0 - mine) * log(SHARE_G95.get(unit, 1.0))
 
-    unit: str
-    table_floor: bool
-    peak_uw: int
 
-    def note(self, lane: Lane, part: LanePart, slices: Sequence[Slice], cell: Cell, divided: Split) -> None:
-        """Add to every open span of the tree: the peak an endpoint may have missed, idle energy on a table floor, and the spread of
-        the sharing, which vanishes where there is nobody to share with."""
-        everyone = sum(cell.weights.values())
-        mine = cell.weights.get(part.tree, 0) / everyone if everyone else 0.0
-        spread_uj = part.active_uj * (1.0 - mine) * log(SHARE_G95.get(self.unit, 1.0))
-        table_uj = divided.idle_uj * mine * TABLE_FLOOR_DOUBT if self.table_floor else 0.0
-        for piece in slices:
-            fraction = (piece.end_ns - piece.start_ns) * NS_PER_S // max(1, cell.duration_ns) / NS_PER_S
-            for account in piece.open:
-                sums = account.lane(lane)
-                sums.peak_uw = max(sums.peak_uw, self.peak_uw)
-                sums.spread_uj += spread_uj * fraction
-                sums.doubt_uj += int(table_uj * fraction)
+def table_doubt_uj(cell: Cell, tree: Workload, idle_uj: int) -> float:
+    """Energy that a table's floor may have put on the wrong side of idle and active, as far as this tree is concerned."""
+    everyone = sum(cell.weights.values())
+    return idle_uj * TABLE_FLOOR_DOUBT * cell.weights.get(tree, 0) / everyone if everyone else 0.0

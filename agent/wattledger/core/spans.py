@@ -3,7 +3,7 @@
 A span tree is two views of one sum: ``energy`` of a span contains its children's; ``own`` is posted once, to the innermost.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from wattledger.core.attribution import split
@@ -24,7 +24,7 @@ class LaneAccount:
         self.own_uj = 0  # both, without children
         self.device_uj = 0  # everything the device drew meanwhile
         self.peak_uw = 0  # the highest mean power of any stretch: what an endpoint may have missed
-        self.doubt_uj = 0  # idle energy that stands on a table, not on a measurement
+        self.doubt_uj = 0.0  # idle energy that stands on a table, not on a measurement
         self.spread_uj = 0.0  # active energy x ln(g95 of the way it was shared) x what others could have had
 
 
@@ -39,7 +39,7 @@ class SpanAccount:
         self.entered: Instant = boundary.at
         self.left: Instant | None = None
         self.lanes: dict[Lane, LaneAccount] = {}
-        self.others: dict[Workload, int] = {}
+        self.others: dict[Workload, float] = {}
         self.gaps: list[Gap] = []
         self.work: dict[str, int] = {}
         self.rate: float | None = None  # CPU ns per ns of the span's own thread, once it is known
@@ -53,33 +53,48 @@ class SpanAccount:
 
 
 class Slice(NamedTuple):
-    """A stretch of a cell between two boundaries: who is innermost, who is open, and the process's CPU clock over it."""
+    """A stretch of a cell between two boundaries: who is innermost, who is open, and the process's CPU clock over it.
+
+    ``innermost``: a chain for each innermost span, itself first, then the open spans around it.
+    """
 
     start_ns: int
     end_ns: int
-    innermost: tuple[SpanAccount, ...]
+    innermost: tuple[tuple[SpanAccount, ...], ...]
     open: tuple[SpanAccount, ...]
     cpu_ns: int | None
 
 
 class LanePart(NamedTuple):
-    """One device's energy in a cell as a process tree sees it: cut by slices, and its part of the whole."""
+    """One device's energy in a cell as a process tree sees it: cut by slices, its part of the whole, and how much to doubt that part.
+
+    ``idles_uj``: of each slice's energy, what is idle; ``spread``: of each active microjoule, how much may be another's; ``table_uj``: idle energy in the cell that stands on a table.
+    """
 
     lane: Lane
     tree: Workload
     by_thread: bool
     energies_uj: Sequence[int]
+    idles_uj: Sequence[int]
     active_uj: int
     held_uj: int
     weights: Sequence[int]
-    others: Mapping[Workload, int]
+    peak_uw: int
+    spread: float
+    table_uj: float
 
 
 class SpanBook:
-    """The open spans of all process trees.  State: accounts by span id, and the CPU clock at the last boundary."""
+    """The open spans of all process trees.
+
+    State: accounts by span id, those not left yet by tree, each span's parent (kept while a descendant lives: a task may outlive the
+    block it was started in), and CPU clocks at boundaries.
+    """
 
     def __init__(self) -> None:
         self._accounts: dict[int, SpanAccount] = {}
+        self._open: dict[Workload, dict[int, SpanAccount]] = {}
+        self._parents: dict[int, int | None] = {}
         self._clock: dict[Workload, int] = {}
         self._thread_clock: dict[int, int] = {}
 
@@ -93,22 +108,35 @@ class SpanBook:
 
     def add_work(self, work: Work) -> None:
         """Count tokens and requests for the span they were done in and for those around it."""
-        at = None if work.span is None else self._accounts.get(work.span)
-        while at is not None:
-            for kind in WORK_KINDS:
-                at.work[kind] = at.work.get(kind, 0) + getattr(work, kind)
-            at = None if at.parent is None else self._accounts.get(at.parent)
+        if work.span is None:
+            return
+        for span in (work.span, *self._ancestors(work.span)):
+            account = self._accounts.get(span)
+            if account is not None:
+                for kind in WORK_KINDS:
+                    account.work[kind] = account.work.get(kind, 0) + getattr(work, kind)
 
     def settle(self) -> list[SpanAccount]:
         """Hand over, and forget, the spans that have ended and whose cell is closed."""
         done = [a for a in self._accounts.values() if a.left is not None]
         for account in done:
             del self._accounts[account.span]
+        if done:
+            needed = {span for live in self._accounts for span in (live, *self._ancestors(live))}
+            self._parents = {span: parent for span, parent in self._parents.items() if span in needed}
         return done
+
+    def _ancestors(self, span: int) -> Iterator[int]:
+        parent = self._parents.get(span)
+        while parent is not None:
+            yield parent
+            parent = self._parents.get(parent)
+
+    # --- cutting a cell -------------------------------------------------------------------------------------------------
 
     def cut(self, start_ns: int, end_ns: int, boundaries: Sequence[Boundary]) -> dict[Workload, list[Slice]]:
         """Cut a cell at its boundaries (sorted by time), for each process tree that has spans in it."""
-        trees = {a.within for a in self._accounts.values()} | {b.within for b in boundaries}
+        trees = {tree for tree, spans in self._open.items() if spans} | {b.within for b in boundaries}
         return {tree: self._cut_tree(tree, (start_ns, end_ns), boundaries) for tree in trees}
 
     def _cut_tree(self, tree: Workload, cell_ns: tuple[int, int], boundaries: Sequence[Boundary]) -> list[Slice]:
@@ -123,8 +151,8 @@ class SpanBook:
             if to_ns > at_ns:
                 slices.append(Slice(at_ns, to_ns, *state, cpu_ns))
                 at_ns = to_ns
-            self._apply(boundary)
             if boundary.edge != "mark":
+                self._apply(boundary)
                 state = self._state(tree)
         if end_ns > at_ns or not slices:
             slices.append(Slice(at_ns, end_ns, *state, None))
@@ -139,68 +167,100 @@ class SpanBook:
 
     def _apply(self, boundary: Boundary) -> None:
         if boundary.edge == "enter":
-            self._accounts[boundary.span] = SpanAccount(boundary)
+            account = self._accounts[boundary.span] = SpanAccount(boundary)
+            self._parents[boundary.span] = boundary.parent
+            self._open.setdefault(boundary.within, {})[boundary.span] = account
             if boundary.thread_cpu_ns is not None:
                 self._thread_clock[boundary.span] = boundary.thread_cpu_ns
-        elif boundary.edge == "leave" and (account := self._accounts.get(boundary.span)) is not None:
+        elif boundary.span in (spans := self._open.get(boundary.within, {})):
+            account = spans.pop(boundary.span)
             account.left = boundary.at
             began = self._thread_clock.pop(boundary.span, None)
             elapsed_ns = boundary.at.mono_ns - account.entered.mono_ns
             if began is not None and boundary.thread_cpu_ns is not None and account.thread == boundary.thread and elapsed_ns:
                 account.rate = (boundary.thread_cpu_ns - began) / elapsed_ns
 
-    def _state(self, tree: Workload) -> tuple[tuple[SpanAccount, ...], tuple[SpanAccount, ...]]:
-        """(innermost, open) accounts of a tree now: innermost is open without an open child."""
-        now_open = [a for a in self._accounts.values() if a.left is None and a.within == tree]
-        parents = {a.parent for a in now_open}
-        return tuple(a for a in now_open if a.span not in parents), tuple(now_open)
+    def _state(self, tree: Workload) -> tuple[tuple[tuple[SpanAccount, ...], ...], tuple[SpanAccount, ...]]:
+        """(innermost chains, open accounts) of a tree now: innermost is open without an open descendant."""
+        spans = self._open.get(tree, {})
+        now_open = tuple(spans.values())
+        if len(now_open) < 2:
+            return (now_open,) if now_open else (), now_open
+        chains = [(a, *(spans[s] for s in self._ancestors(a.span) if s in spans)) for a in now_open]
+        around = {outer.span for chain in chains for outer in chain[1:]}
+        return tuple(chain for chain in chains if chain[0].span not in around), now_open
+
+    # --- handing out ----------------------------------------------------------------------------------------------------
 
     def post(self, slices: Sequence[Slice], part: LanePart) -> dict[Workload, tuple[int, int]]:
-        """Give a tree's part of one device to its spans; returns (active, held) by workload, which sums to the part exactly."""
+        """Give a tree's part of one device to its spans; returns (active, held) by workload, which sums to the part exactly.
+
+        The inner loop of everything: a program may cross thousands of boundaries a second.
+        """
         lengths = [s.end_ns - s.start_ns for s in slices]
         actives = split(part.active_uj, part.weights if any(part.weights) else lengths)
-        helds = split(part.held_uj, lengths)
-        others = {w: split(uj, _or(part.energies_uj, lengths)) for w, uj in part.others.items()}
+        helds = split(part.held_uj, part.idles_uj if any(part.idles_uj) else lengths) if part.held_uj else lengths
         posted: dict[Workload, tuple[int, int]] = {}
+        table_per_ns = part.table_uj / max(1, sum(lengths))
         for i, piece in enumerate(slices):
+            active_uj, held_uj = actives[i], helds[i] if part.held_uj else 0
             for account in piece.open:
                 lane = account.lane(part.lane)
                 lane.device_uj += part.energies_uj[i]
-                for workload, parts in others.items():
-                    account.others[workload] = account.others.get(workload, 0) + parts[i]
-            for workload, active_uj, held_uj in self._give(piece, part, actives[i], helds[i]):
-                before = posted.get(workload, (0, 0))
-                posted[workload] = before[0] + active_uj, before[1] + held_uj
+                lane.doubt_uj += table_per_ns * lengths[i]
+                if part.peak_uw > lane.peak_uw:
+                    lane.peak_uw = part.peak_uw
+            if not piece.innermost:
+                _tally(posted, part.tree, active_uj, held_uj)
+            elif len(piece.innermost) == 1:
+                _give(piece.innermost[0], part, active_uj, held_uj)
+                _tally(posted, piece.innermost[0][0].workload, active_uj, held_uj)
+            else:
+                _give_each(piece.innermost, part, (active_uj, held_uj), posted)
         return posted
 
-    def _give(
-        self, piece: Slice, part: LanePart, active_uj: int, held_uj: int
-    ) -> Iterable[tuple[Workload, int, int]]:
-        """One slice's energy to its innermost spans: each instant equally, or by thread time where all of them are known."""
-        if not piece.innermost:
-            yield part.tree, active_uj, held_uj
-            return
-        ones = [1] * len(piece.innermost)
-        rates = [a.rate for a in piece.innermost]
-        known = part.by_thread and all(r is not None for r in rates)
-        by_thread = [int((r or 0.0) * 1_000_000) for r in rates] if known else ones
-        actives, helds = split(active_uj, _or(by_thread, ones)), split(held_uj, ones)
-        for account, active, held in zip(piece.innermost, actives, helds, strict=True):
-            account.lane(part.lane).own_uj += active + held
-            self._add_up(account, part.lane, active, held)
-            yield account.workload, active, held
-
-    def _add_up(self, account: SpanAccount, lane: Lane, active_uj: int, held_uj: int) -> None:
-        at: SpanAccount | None = account
-        while at is not None:
-            entry = at.lane(lane)
-            entry.active_uj += active_uj
-            entry.held_uj += held_uj
-            at = self._accounts.get(at.parent) if at.parent is not None else None
+    def note_others(self, slices: Sequence[Slice], others_uj: Mapping[Workload, int]) -> None:
+        """What the rest of the host drew in a cell, to every span by the time it was open (a plain reading, not a part of any sum)."""
+        span_ns = max(1, sum(s.end_ns - s.start_ns for s in slices))
+        for piece in slices:
+            fraction = (piece.end_ns - piece.start_ns) / span_ns
+            for account in piece.open:
+                for workload, uj in others_uj.items():
+                    account.others[workload] = account.others.get(workload, 0.0) + uj * fraction
 
 
-def _or(weights: Sequence[int], fallback: Sequence[int]) -> Sequence[int]:
-    return weights if any(weights) else fallback
+def _give_each(
+    chains: Sequence[tuple[SpanAccount, ...]],
+    part: LanePart,
+    uj: tuple[int, int],
+    posted: dict[Workload, tuple[int, int]],
+) -> None:
+    """Concurrent spans share each instant equally, or by thread time where all of them are known."""
+    ones = [1] * len(chains)
+    rates = [chain[0].rate for chain in chains]
+    weights = ones
+    if part.by_thread and all(r is not None for r in rates):
+        weights = [int((r or 0.0) * 1_000_000) for r in rates]
+    actives, helds = split(uj[0], weights if any(weights) else ones), split(uj[1], ones)
+    for chain, active_uj, held_uj in zip(chains, actives, helds, strict=True):
+        _give(chain, part, active_uj, held_uj)
+        _tally(posted, chain[0].workload, active_uj, held_uj)
+
+
+def _give(chain: tuple[SpanAccount, ...], part: LanePart, active_uj: int, held_uj: int) -> None:
+    """Own energy to the innermost span, inclusive energy to it and to every open span around it."""
+    chain[0].lane(part.lane).own_uj += active_uj + held_uj
+    spread_uj = part.spread * active_uj
+    for account in chain:
+        lane = account.lane(part.lane)
+        lane.active_uj += active_uj
+        lane.held_uj += held_uj
+        lane.spread_uj += spread_uj
+
+
+def _tally(posted: dict[Workload, tuple[int, int]], workload: Workload, active_uj: int, held_uj: int) -> None:
+    before = posted.get(workload)
+    posted[workload] = (active_uj, held_uj) if before is None else (before[0] + active_uj, before[1] + held_uj)
 
 
 def merge(accounts: Sequence[SpanAccount]) -> SpanAccount:
@@ -217,7 +277,7 @@ def merge(accounts: Sequence[SpanAccount]) -> SpanAccount:
                 old, new = getattr(sums, name), getattr(lane, name)
                 setattr(sums, name, max(old, new) if name == "peak_uw" else old + new)
         for workload, uj in account.others.items():
-            whole.others[workload] = whole.others.get(workload, 0) + uj
+            whole.others[workload] = whole.others.get(workload, 0.0) + uj
         for kind, n in account.work.items():
             whole.work[kind] = whole.work.get(kind, 0) + n
         whole.gaps += account.gaps

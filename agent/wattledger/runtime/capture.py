@@ -50,7 +50,7 @@ class Recorder:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._part = path.with_name(path.name + ".part")
-        self._known: set[str] = set()
+        self._known: dict[str, Device] = {}
         self._file = gzip.open(self._part, "wt", encoding="utf-8")  # noqa: SIM115 - closed by close()
 
     def begin(self, header: Mapping[str, Any]) -> None:
@@ -67,8 +67,8 @@ class Recorder:
         fields = list(sample)
         for i, field in enumerate(fields):
             if isinstance(field, Device):
-                if field.id not in self._known:
-                    self._known.add(field.id)
+                if self._known.get(field.id) != field:  # new, or changed: an operator may move a card's limit
+                    self._known[field.id] = field
                     yield ["Device", *field]
                 fields[i] = field.id
         yield [type(sample).__name__, *fields]

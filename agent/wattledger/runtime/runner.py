@@ -26,6 +26,9 @@ class Runner:
         self.edge = source.edge
         self.errors = 0
         self.up = True
+        self.read_at_ns = 0
+        # A register that refreshes every 100 ms tells nothing new a millisecond later.
+        self.gap_ns = min((d.refresh_ns for d in source.devices() if d.inside is None), default=0) // 10
         self._now = now
         self._last_error = ""
         self._read_ns = 0
@@ -63,6 +66,7 @@ class Runner:
 
     def _timed(self, full: bool) -> list[Sample]:
         before = clock.elapsed_ns()
+        self.read_at_ns = self._now().mono_ns
         samples = self.call(full)
         self._read_ns = clock.elapsed_ns() - before
         if self._read_ns > SLOW_NS and self._worker is None:

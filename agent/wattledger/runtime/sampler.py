@@ -88,9 +88,12 @@ class Sampler:
         self._pending.append(Batch(self._now(), False, tuple(samples)))
 
     def _edges(self) -> list[Sample]:
+        """The energy registers, but none again before it can have moved (a tenth of its refresh period): between two readings that
+        close a stretch is cut by time."""
         samples: list[Sample] = []
+        at_ns = self._now().mono_ns
         for runner in self.runners:
-            if runner.edge:
+            if runner.edge and at_ns - runner.read_at_ns >= runner.gap_ns:
                 samples += runner.read(False)
         return samples
 
