@@ -1,5 +1,6 @@
 """``wattledger run -- CMD …``: run a command untouched and say what it used."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -131,10 +132,16 @@ def _recorder(path: str | None) -> Recorder | None:
 
 def _write(path: Path, footprint: Footprint) -> None:
     """Whole or not at all; the child's exit status stays what it was."""
+    path = path.resolve()  # a link keeps pointing where it points
+    text = json.dumps(footprint.to_dict(), indent=1) + "\n"
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        part.write_text(json.dumps(footprint.to_dict(), indent=1) + "\n", encoding="utf-8")
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")  # a pipe or a device takes what comes, and stays what it is
+            return
+        part.write_text(text, encoding="utf-8")
         part.replace(path)
     except OSError as failure:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         click.echo(f"wattledger: cannot write {path}: {failure.strerror}; the footprint is below", err=True)

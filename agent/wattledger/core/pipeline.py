@@ -10,10 +10,10 @@ from copy import deepcopy
 from typing import NamedTuple
 
 from wattledger.core.attribution import Cell, Split, share_out
+from wattledger.core.floors import floor_taught
 from wattledger.core.lanes import EnergyCurve
 from wattledger.core.meter import First, Lost, Measured, Meter, Still, cap_uw
 from wattledger.core.model import (
-    IDLE,
     Activity,
     Batch,
     Boundary,
@@ -27,6 +27,7 @@ from wattledger.core.model import (
     IdleFloor,
     Instant,
     Interval,
+    Method,
     PowerGauge,
     Resume,
     Work,
@@ -39,8 +40,7 @@ from wattledger.core.totals import Totals
 from wattledger.core.units import NS_PER_S, energy_uj
 from wattledger.core.usage import Usage, used_of
 
-FLOOR_USE = 0.02  # a background second under 2 % use is idle enough to learn from (design.md section 10)
-FLOOR_MEMORY = 64  # readings that a learnt floor remembers: a machine's idle draw drifts with its fans and firmware
+SILENCE_NS = 500_000_000  # a reading this much older than a span's end leaves the end unread
 
 
 class Step(NamedTuple):
@@ -68,6 +68,7 @@ class Pipeline:
         self._boundaries: list[Boundary] = []
         self._works: list[Work] = []
         self._gaps: list[Gap] = []
+        self._read_at: dict[str, Instant] = {}
         self._opened_ns: int | None = None
 
     def step(self, batch: Batch) -> Step:
@@ -126,6 +127,7 @@ class Pipeline:
 
     def _read(self, reading: EnergyCounter | PowerGauge) -> None:
         self.totals.devices[reading.device.id] = reading.device
+        self._read_at.setdefault(reading.device.id, reading.at)
         match self._meter.take(reading):
             case Measured(interval=interval):
                 self._add(interval)
@@ -141,6 +143,7 @@ class Pipeline:
 
     def _add(self, interval: Interval) -> None:
         self.still.pop(interval.device.id, None)
+        self._read_at[interval.device.id] = interval.end
         key = interval.device.id, interval.method
         curve = self._curves.get(key)
         if curve is None:
@@ -164,8 +167,10 @@ class Pipeline:
         assert self._opened_ns is not None
         self._boundaries.sort(key=lambda b: b.at.mono_ns)
         trees = self.spans.cut(self._opened_ns, at.mono_ns, self._boundaries)
-        self._note_gaps()
-        self._post_work()
+        self.spans.note_gaps(self._gaps)
+        for work in self._works:
+            self.totals.add_work(work)
+            self.spans.add_work(work)
         shares = LaneShares()
         floors = [f for c in list(self._curves.values()) if (f := self._share_curve(c, trees, shares, at)) is not None]
         rest = rest_interval(self.factors, shares, self._opened_ns, at)
@@ -175,8 +180,11 @@ class Pipeline:
             self.spans.note_others(slices, shares.others_uj)
         self._usage.close(shares.paid)
         gaps, self._gaps = self._gaps, []
-        self._boundaries, self._opened_ns = [], at.mono_ns
-        return Step(self.spans.settle() if settle else [], gaps, floors)
+        self._boundaries, self._works, self._opened_ns = [], [], at.mono_ns
+        settled = self.spans.settle() if settle else []
+        for account in settled:
+            self._note_unread(account)
+        return Step(settled, gaps, floors)
 
     def _share_curve(
         self, curve: EnergyCurve, trees: Mapping[Workload, list[Slice]], shares: LaneShares, at: Instant
@@ -191,7 +199,10 @@ class Pipeline:
             curve.restart()
             return None
         weights = self._usage.weights(device)
-        learnt = self._learn(curve, weights, at)
+        holed = any(gap.device.id == device.id for gap in self._gaps)
+        learnt = None if holed else floor_taught(curve, weights, self.floors.get(device.id), at)
+        if learnt is not None:
+            self.floors[device.id] = learnt
         floor = self._floor_of(device)
         cell = Cell(curve.energy_uj, curve.span_ns, used_of(device, weights), self._usage.parts_ppm(device), floor)
         divided = share_out(cell)
@@ -269,33 +280,17 @@ class Pipeline:
         floor = self.floors.get(device.id)
         return None if floor is None else floor.power_uw
 
-    def _learn(self, curve: EnergyCurve, weights: Mapping[Workload, int], at: Instant) -> IdleFloor | None:
-        """A second or more under 2 % use teaches the floor: a mean that forgets slowly."""
-        idle_ns = weights.get(IDLE, 0)
-        used_ns = sum(used for who, used in weights.items() if who != IDLE)
-        holed = any(gap.device.id == curve.device.id for gap in self._gaps)
-        quiet = idle_ns and not holed and used_ns <= FLOOR_USE * (idle_ns + used_ns)
-        if not quiet or curve.span_ns < NS_PER_S or curve.method == "estimated" or curve.device.kind == "dram":
-            return None
-        known = self.floors.get(curve.device.id)
-        n = min(FLOOR_MEMORY, known.n if known else 0)
-        mean_uw = curve.mean_uw() if known is None or not n else (known.power_uw * n + curve.mean_uw()) // (n + 1)
-        floor = IdleFloor(curve.device.id, "empty", mean_uw, at, n + 1)
-        self.floors[curve.device.id] = floor
-        return floor
-
     # --- spans ---
 
-    def _note_gaps(self) -> None:
-        for gap in self._gaps:
-            for account in self.spans.open_accounts():
-                start = max(gap.start, account.entered)
-                end = gap.end if account.left is None else min(gap.end, account.left)
-                if gap.device.inside is None and end > start:
-                    account.gaps.append(gap._replace(start=start, end=end))
+    def _note_unread(self, account: SpanAccount) -> None:
+        """A sensor that fell silent before the span ended: what its device drew since then is not known (yet)."""
+        assert account.left is not None
+        for device_id, seen in self._read_at.items():
+            device = self.totals.devices[device_id]
+            silent_ns = account.left.mono_ns - max(seen, account.entered).mono_ns
+            if device.inside is None and silent_ns > max(SILENCE_NS, 2 * device.refresh_ns):
+                account.lane((device_id, self._method_of(device_id)))
+                account.gaps.append(Gap(device, max(seen, account.entered), account.left, "no reading since"))
 
-    def _post_work(self) -> None:
-        for work in self._works:
-            self.totals.add_work(work)
-            self.spans.add_work(work)
-        self._works = []
+    def _method_of(self, device_id: str) -> Method:
+        return next((method for known, method in self._curves if known == device_id), "counter")

@@ -98,10 +98,6 @@ class SpanBook:
         self._clock: dict[Workload, int] = {}
         self._thread_clock: dict[int, int] = {}
 
-    def open_accounts(self) -> Iterable[SpanAccount]:
-        """Spans that were entered and have not been settled."""
-        return self._accounts.values()
-
     def find(self, span: int) -> SpanAccount | None:
         """The account of a span that is not settled yet."""
         return self._accounts.get(span)
@@ -115,6 +111,15 @@ class SpanBook:
             if account is not None:
                 for kind in WORK_KINDS:
                     account.work[kind] = account.work.get(kind, 0) + getattr(work, kind)
+
+    def note_gaps(self, gaps: Iterable[Gap]) -> None:
+        """Tell every span of the times in it that nobody metered."""
+        for gap in gaps:
+            for account in self._accounts.values():
+                start = max(gap.start, account.entered)
+                end = gap.end if account.left is None else min(gap.end, account.left)
+                if gap.device.inside is None and end > start:
+                    account.gaps.append(gap._replace(start=start, end=end))
 
     def settle(self) -> list[SpanAccount]:
         """Hand over, and forget, the spans that have ended and whose cell is closed."""
@@ -136,7 +141,7 @@ class SpanBook:
 
     def cut(self, start_ns: int, end_ns: int, boundaries: Sequence[Boundary]) -> dict[Workload, list[Slice]]:
         """Cut a cell at its boundaries (sorted by time), for each process tree that has spans in it."""
-        trees = {tree for tree, spans in self._open.items() if spans} | {b.within for b in boundaries}
+        trees = dict.fromkeys([*(tree for tree, spans in self._open.items() if spans), *(b.within for b in boundaries)])
         return {tree: self._cut_tree(tree, (start_ns, end_ns), boundaries) for tree in trees}
 
     def _cut_tree(self, tree: Workload, cell_ns: tuple[int, int], boundaries: Sequence[Boundary]) -> list[Slice]:

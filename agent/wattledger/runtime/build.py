@@ -32,8 +32,10 @@ BUILTIN = {
     "estimate": "wattledger.sources.estimate",
 }
 WITNESSES = ("procfs", "portable")  # who used what: they need a process to watch
+DRIVERS = ("nvml", "amdsmi")  # calls into them may never come back
 VISIBILITY = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 OPEN_S = 3.0  # a driver that has not answered by then hangs; the others go on without it
+NO_ANSWER = f"the driver did not answer within {OPEN_S:g} s, so its devices are not counted"
 
 # A package's idle draw as a part of its thermal design power, until this machine's own has been seen (Teads' ratio at 0 % load,
 # science.md section 5).  A powercap limit stands for the design power.
@@ -57,6 +59,7 @@ class Session(NamedTuple):
         found: list[str] = []
         for runner in self.sampler.runners:
             found += runner.notes
+        found += [f"{name}: {why}" for name, why in self.opened.absent.items() if why == NO_ANSWER]
         for fault in self.pipeline.faults.values():
             found.append(f"{fault.source}{' ' + fault.device_id if fault.device_id else ''}: {fault.what}")
         for device in self.pipeline.still:
@@ -91,7 +94,8 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
     agent_threads: list[int] = []
     opened = Opened(config, environ, plan, agent_threads)
     now_open = [name for name in BUILTIN if plan.roots or name not in WITNESSES]
-    runners = [Runner(source, clock.now) for name in now_open if (source := opened.open(name)) is not None]
+    found = [(name, source) for name in now_open if (source := opened.open(name)) is not None]
+    runners = [Runner(source, clock.now, can_hang=name in DRIVERS) for name, source in found]
     sampler = Sampler(
         runners,
         pipeline,
@@ -138,13 +142,13 @@ class Opened:
             return None
         box: list[Source | Exception] = []
         thread = threading.Thread(target=self._try, args=(name, box), name=f"wattledger-open-{name}", daemon=True)
-        if name in ("nvml", "amdsmi"):  # only a driver can hang
+        if name in DRIVERS:
             thread.start()
             thread.join(OPEN_S)
         else:
             self._try(name, box)
         if not box:
-            self.absent[name] = f"the driver did not answer within {OPEN_S:g} s"
+            self.absent[name] = NO_ANSWER
             return None
         if isinstance(box[0], Exception):
             self.absent[name] = str(box[0])

@@ -5,6 +5,8 @@ Line 1: ``{"schema": "wattledger.capture/1", ...}`` with the identity of the run
 after that.
 """
 
+import contextlib
+import errno
 import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -48,6 +50,8 @@ class Recorder:
     """Writes batches as they are stepped; the file takes its name only when it is whole."""
 
     def __init__(self, path: Path) -> None:
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         self._path = path
         self._part = path.with_name(path.name + ".part")
         self._known: dict[str, Device] = {}
@@ -83,11 +87,10 @@ class Recorder:
 
     def discard(self) -> None:
         """Give up: leave nothing half written."""
-        try:
+        with contextlib.suppress(OSError):  # the disk that could not take the rows cannot take the trailer either
             self._file.close()
-        except OSError:
-            pass  # the disk that could not take the rows cannot take the trailer either
-        self._part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._part.unlink()
 
 
 def load(path: Path) -> Capture:

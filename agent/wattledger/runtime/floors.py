@@ -1,5 +1,6 @@
 """Idle floors kept between runs: one small JSON file, replaced whole, never half written."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable
@@ -36,4 +37,5 @@ def save(folder: Path | None, floors: Iterable[IdleFloor]) -> None:
         part.write_text(json.dumps(rows), encoding="utf-8")
         part.replace(folder / NAME)
     except OSError:
-        part.unlink(missing_ok=True)  # a floor not kept is learnt again; nothing to trouble the user with
+        with contextlib.suppress(OSError):  # a floor not kept is learnt again; nothing to trouble the user with
+            part.unlink()

@@ -1,7 +1,8 @@
 """One source, kept from doing harm: its failures translated, its time watched, its hanging kept to itself.
 
-Read inline for as long as it answers quickly; after one call over 20 ms it lives on a thread of its own for good, and a boundary takes
-its latest reading (a hand-off costs 80 us, an inline boundary 25).
+A boundary reads inline (25 us; a hand-off to a thread costs 80) for as long as the source answers quickly; after one call over 20 ms it
+lives on a thread of its own for good, and a boundary takes its latest reading.  Full ticks read a driver that can hang on its own thread
+from the start: that is the watchdog.  While its call is under way no boundary joins it.
 """
 
 import threading
@@ -21,8 +22,9 @@ COLLECT_S = 0.25  # a full tick waits so long for a threaded source's fresh read
 class Runner:
     """Mutable state: the last read's length, errors so far, and (once slow) the worker thread with what it has read."""
 
-    def __init__(self, source: Source, now: Callable[[], Instant]) -> None:
+    def __init__(self, source: Source, now: Callable[[], Instant], *, can_hang: bool = False) -> None:
         self.source = source
+        self._can_hang = can_hang
         self.edge = source.edge
         self.errors = 0
         self.up = True
@@ -34,6 +36,7 @@ class Runner:
         self._read_ns = 0
         self._busy = threading.Lock()
         self._worker: Worker | None = None
+        self._watchdog: Worker | None = None
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -55,14 +58,24 @@ class Runner:
             return []
         if self._worker is not None:
             return self._worker.collect(full)
+        if full and self._can_hang:
+            return self._watched()
         # Someone else's call of this source is under way: if it is not back in time, it hangs, and we do not join it.
         if not self._busy.acquire(timeout=SLOW_NS / 1e9):
-            self._worker = Worker(self)
+            self._worker = self._watchdog or Worker(self)
             return []
         try:
             return self._timed(full)
         finally:
             self._busy.release()
+
+    def _watched(self) -> list[Sample]:
+        if self._watchdog is None:
+            self._watchdog = Worker(self)
+        samples = self._watchdog.collect(True)
+        if not self._watchdog.answers:
+            self._worker = self._watchdog
+        return samples
 
     def _timed(self, full: bool) -> list[Sample]:
         before = clock.elapsed_ns()
@@ -70,7 +83,7 @@ class Runner:
         samples = self.call(full)
         self._read_ns = clock.elapsed_ns() - before
         if self._read_ns > SLOW_NS and self._worker is None:
-            self._worker = Worker(self)
+            self._worker = self._watchdog or Worker(self)
         return samples
 
     def call(self, full: bool) -> list[Sample]:
@@ -100,7 +113,7 @@ class Runner:
 
     def close(self) -> None:
         """Let the sensor go; a hung one is left behind (its thread is a daemon)."""
-        if self._worker is None and self._busy.acquire(timeout=SLOW_NS / 1e9):
+        if self._busy.acquire(timeout=SLOW_NS / 1e9):
             try:
                 self.source.close()
             except (SourceFailed, SourceGone, OSError) as failure:
@@ -118,7 +131,7 @@ class Worker:
         self._fresh = threading.Event()
         self._full = False
         self._samples: list[Sample] = []
-        self._waits = True
+        self.answers = True
         threading.Thread(target=self._work, name=f"wattledger-{runner.source.name}", daemon=True).start()
 
     def collect(self, full: bool) -> list[Sample]:
@@ -126,8 +139,8 @@ class Worker:
         self._full = self._full or full
         self._fresh.clear()
         self._wanted.set()
-        if full and self._waits:
-            self._waits = self._fresh.wait(COLLECT_S)
+        if full and self.answers:
+            self.answers = self._fresh.wait(COLLECT_S)
         samples, self._samples = self._samples, []
         return samples
 
@@ -139,5 +152,5 @@ class Worker:
             with self._runner._busy:
                 found = self._runner.call(full)
             self._samples = [*self._samples, *found]
-            self._waits = True
+            self.answers = True
             self._fresh.set()

@@ -13,9 +13,9 @@ from wattledger.core.pipeline import Pipeline, Step
 from wattledger.runtime import clock
 from wattledger.runtime.runner import Runner
 
-MANY = 256  # batches recorded before the cell is closed on the spot, so that memory stays bounded,
-SOON_NS = 100_000_000  # but not sooner than this (use is counted in ticks of 10 ms),
-TOO_MANY = 4096  # unless there are so many
+MANY = 256  # batches recorded before the thread is asked to close the cell,
+SOON_NS = 100_000_000  # but not sooner than this (use is counted in ticks of 10 ms);
+TOO_MANY = 4096  # so many, and it is closed on the spot: memory stays bounded
 SUSPEND_NS = 500_000_000  # less is the two clocks being read one after the other
 
 
@@ -79,8 +79,10 @@ class Sampler:
         self._pending.append(Batch(boundary.at, False, (boundary, *self._edges())))
         self._open.discard(boundary.span)
         waiting = len(self._pending)
-        if waiting >= MANY and (waiting >= TOO_MANY or boundary.at.mono_ns - self._closed_ns > SOON_NS):
+        if waiting >= TOO_MANY:
             self.tick()
+        elif waiting >= MANY and boundary.at.mono_ns - self._closed_ns > SOON_NS and not self._wake.is_set():
+            self._wake.set()
         return boundary.at
 
     def put(self, samples: Iterable[Sample]) -> None:
@@ -185,7 +187,8 @@ class Sampler:
                 if not self._open:
                     continue
             self._parked = False
-            if self._now().mono_ns - self._closed_ns >= self._interval_ns - period_ns // 2:
+            age_ns = self._now().mono_ns - self._closed_ns
+            if age_ns >= self._interval_ns - period_ns // 2 or (len(self._pending) >= MANY and age_ns > SOON_NS):
                 self.tick()
             else:
                 self._poll()
