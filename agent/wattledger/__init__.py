@@ -5,13 +5,13 @@ The public API and nothing else: ``track``, ``Run``, ``Footprint``, ``Quantity``
 
 from typing import TYPE_CHECKING, Any
 
+from wattledger.core.version import __version__
 from wattledger.track import Run, track
 
 if TYPE_CHECKING:
     from wattledger.core.footprint import Footprint
     from wattledger.core.uncertainty import Quantity
 
-__version__ = "0.1.0"
 __all__ = ["Footprint", "Quantity", "Run", "__version__", "track"]
 
 

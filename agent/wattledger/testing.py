@@ -131,6 +131,9 @@ def replay_all(capture: str | os.PathLike[str] | Capture) -> Replay:
         who = _identity(loaded)
         for batch in loaded.batches:
             ended += [(account, ()) for account in pipeline.step(batch).settled]
+        if loaded.batches and not loaded.batches[-1].full:
+            # Recorded up to the middle of a cell: shown as a live footprint would have been.
+            pipeline = pipeline.peek(loaded.batches[-1].at)
         if loaded.batches:
             ended += _unsettled(pipeline, loaded.batches[-1].at)
         notes = tuple(dict.fromkeys(_notes(loaded, pipeline)))
@@ -158,10 +161,8 @@ def _of_span(who: Identity, account: SpanAccount) -> Identity:
 
 
 def _unsettled(pipeline: Pipeline, last: Instant) -> Iterator[tuple[SpanAccount, tuple[str, ...]]]:
-    """Spans whose cell was not closed when the capture ended: as a live footprint would have shown them."""
-    if not list(pipeline.spans.open_accounts()):
-        return
-    for account in pipeline.peek(last).spans.open_accounts():
+    """Spans that had not ended, or whose cell was not closed, when the capture did."""
+    for account in pipeline.spans.open_accounts():
         if account.left is None:
             account.left = last
             yield account, ("the capture ends before this span does: the figures are up to there",)

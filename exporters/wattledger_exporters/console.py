@@ -33,8 +33,8 @@ class ConsoleTables:
         _workloads(console, snapshot)
         _sources(console, snapshot)
         if snapshot.grid is not None:
-            zone, intensity_g_per_kwh, quality = snapshot.grid
-            console.print(f"grid {zone}: {intensity_g_per_kwh:g} gCO2e/kWh ({quality})", markup=False)
+            grid = snapshot.grid
+            console.print(f"grid {grid.zone}: {grid.value:g} {grid.unit} ({grid.quality})", markup=False)
         return text.getvalue().encode("utf-8", "replace")
 
 

@@ -67,15 +67,17 @@ class Plain:
     def __init__(self) -> None:
         import pynvml
 
+        self._read_mj = pynvml.nvmlDeviceGetTotalEnergyConsumption
+        self._gpus: list[Any] = []
         with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlInit()
-            self._read_mj = pynvml.nvmlDeviceGetTotalEnergyConsumption
             self._gpus = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
-            self._uuids = [pynvml.nvmlDeviceGetUUID(gpu) for gpu in self._gpus]
+        self._uuids = [pynvml.nvmlDeviceGetUUID(gpu) for gpu in self._gpus]
         self._zones = []
-        for zone in sorted(os.listdir("/sys/class/powercap")):
+        place = "/sys/class/powercap"
+        for zone in sorted(os.listdir(place)) if os.path.isdir(place) else []:
             if zone.count(":") == 1:
-                home = f"/sys/class/powercap/{zone}"
+                home = f"{place}/{zone}"
                 with open(f"{home}/name") as name, open(f"{home}/max_energy_range_uj") as size:
                     fd = os.open(f"{home}/energy_uj", os.O_RDONLY)
                     self._zones.append((name.read().strip(), fd, int(size.read())))
@@ -194,6 +196,7 @@ class Zeus:
         return [Energy(d, self._from.get(d, start), self._to.get(d, end), j) for d, j in {**gpus, **cpus}.items()]
 
 
+MODULES = {"plain": "pynvml", "wattledger": "wattledger", "codecarbon": "codecarbon", "zeus": "zeus.monitor"}
 METERS: dict[str, Any] = {"wattledger": Wattledger, "plain": Plain, "codecarbon": CodeCarbon, "zeus": Zeus}
 
 
@@ -279,7 +282,32 @@ def rss_mb() -> float:
         return int(statm.read().split()[1]) * resource.getpagesize() / 1e6
 
 
-QUESTIONS = {f.__name__: f for f in (bodies, region, nested, growth, idle)}
+def loop(meter: Meter, rounds: str) -> list[list[tuple[float, float]]]:
+    """Turns of a NumPy loop, without, with, without and without the meter: seconds by the wall and of this process's CPU."""
+    import numpy
+
+    square = numpy.random.default_rng(1).random((160, 160))
+    passes, turn_s = 500, 1.2
+    passes = int(passes * turn_s / _turn(square, passes)[0])
+    found = []
+    for _ in range(int(rounds)):
+        first = _turn(square, passes)
+        meter.begin()
+        measured = _turn(square, passes)
+        meter.end()
+        found.append([first, measured, _turn(square, passes), _turn(square, passes)])
+    return found
+
+
+def _turn(square: Any, passes: int) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(passes):
+        square = square @ square
+        square /= square.max()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+QUESTIONS = {f.__name__: f for f in (bodies, region, nested, growth, idle, loop)}
 
 
 def main() -> None:
@@ -287,9 +315,15 @@ def main() -> None:
     tool, question, *args = sys.argv[1:]
     answer = sys.stdout
     with contextlib.redirect_stdout(io.StringIO()):
+        __import__(MODULES[tool])
+        at = time.perf_counter()
         options = {"watch": question == "bodies"} if tool in ("codecarbon", "zeus") else {}
         meter = METERS[tool](**options)
-        found = QUESTIONS[question](meter, *args)
+        if question == "ready":
+            meter.begin()
+            found: Any = (time.perf_counter() - at) * 1e3
+        else:
+            found = QUESTIONS[question](meter, *args)
     print(json.dumps(found), file=answer)
     answer.flush()
     for helper in multiprocessing.active_children():  # Zeus has one for each RAPL register

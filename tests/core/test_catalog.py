@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wattledger import __version__
 from wattledger.core.attribution import split
 from wattledger.core.catalog import CATALOG, Metric, Row, number_text
-from wattledger.core.model import Device, Instant, Use, Work, Workload
+from wattledger.core.model import Device, Instant, Method, Use, Work, Workload
 from wattledger.core.totals import Health, Snapshot, Totals
 
 AT = Instant(1, 1)
@@ -23,7 +23,7 @@ CONTRACT = {
     "wattledger_emissions_grams_total": ("counter", WHO),
     "wattledger_tokens_total": ("counter", (*WHO, "kind")),
     "wattledger_requests_total": ("counter", WHO),
-    "wattledger_grid_carbon_intensity_grams_per_kwh": ("gauge", ("grid_zone", "quality")),
+    "wattledger_grid_carbon_intensity_grams_per_kwh": ("gauge", ("grid_zone", "provider", "basis", "quality")),
     "wattledger_attribution_residual_joules": ("gauge", ("device",)),
     "wattledger_source_up": ("gauge", ("source",)),
     "wattledger_source_read_seconds": ("gauge", ("source",)),
@@ -53,7 +53,7 @@ def test_no_label_is_one_that_prometheus_sets_on_targets() -> None:
 
 @pytest.mark.parametrize("metric", [m for m in CATALOG if m.otlp_name.startswith("wattledger.")], ids=lambda m: m.name)
 def test_an_otlp_name_translates_to_the_prometheus_name(metric: Metric) -> None:
-    unit = UNITS[metric.otlp_unit] if metric.otlp_unit in UNITS else ""
+    unit = UNITS.get(metric.otlp_unit, "")
     parts = [metric.otlp_name.replace(".", "_"), unit, "total" if metric.kind == "counter" else ""]
     assert "_".join(part for part in parts if part) == metric.name
 
@@ -64,6 +64,8 @@ def test_a_unit_is_spelled_in_the_name(metric: Metric) -> None:
     assert metric.help.strip() == metric.help != ""
 
 
+METHODS: tuple[Method, ...] = ("counter", "integrated", "estimated")
+USES: tuple[Use, ...] = ("active", "held")
 NAMES = st.text(min_size=1, max_size=6) | st.sampled_from(["train", "\udcff", "\ud800", "?"])
 WORKLOADS = st.builds(
     Workload, NAMES, st.none() | NAMES, st.lists(st.tuples(NAMES, NAMES), max_size=1).map(tuple)
@@ -79,10 +81,10 @@ def totals(draw: st.DrawFn) -> Totals:
     for i in range(draw(st.integers(0, 3))):
         device = Device(f"dev-{i}", draw(st.sampled_from(["gpu", "cpu", "dram"])), draw(NAMES))
         found.devices[device.id] = device
-        for method in draw(st.sets(st.sampled_from(["counter", "integrated", "estimated"]), min_size=1)):
+        for method in draw(st.sets(st.sampled_from(METHODS), min_size=1)):
             energy = draw(ENERGIES_UJ)
             found.device_energy_uj[device.id, method] = energy
-            workloads = draw(st.lists(st.tuples(WORKLOADS, st.sampled_from(["active", "held"])), min_size=1, max_size=5))
+            workloads = draw(st.lists(st.tuples(WORKLOADS, st.sampled_from(USES)), min_size=1, max_size=5))
             weights = draw(st.lists(st.integers(0, 10**6), min_size=len(workloads), max_size=len(workloads)))
             for (workload, use), part in zip(workloads, split(energy, weights), strict=True):
                 found.add((workload, device.id, method, use), part)

@@ -1,6 +1,7 @@
 """The console tables: readable, and honest about what is modelled and what is counted elsewhere."""
 
 from tests.golden.scenario import snapshot
+
 from wattledger.core.model import Device, Workload
 from wattledger.core.totals import Totals
 from wattledger_exporters.console import ConsoleTables

@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 
 from tests.golden.scenario import snapshot
+
 from wattledger.core.catalog import CATALOG
 from wattledger.core.model import Device
 from wattledger.core.totals import Totals

@@ -54,7 +54,11 @@ HEADER = {
     "notes": ["PUE is not known and not applied: grams are for the IT energy alone ([facility] pue sets it)"],
     "sensor_notes": ["no memory energy sensor here: memory energy is a model's answer"],
 }  # fmt: skip
-HEALTH = {"nvml": Health(True, 0.00125, 1, "GPU-51c2: not enough memory"), "rapl": Health(True, 0.0003, 0), "ipmi": Health(False, 0.0, 3)}
+HEALTH = {
+    "nvml": Health(True, 0.00125, 1, "GPU-51c2: not enough memory"),
+    "rapl": Health(True, 0.0003, 0),
+    "ipmi": Health(False, 0.0, 3),
+}
 
 
 def at(second: float) -> Instant:

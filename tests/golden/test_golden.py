@@ -1,8 +1,8 @@
 """A capture replays to its golden files; `python -m tests.golden.scenario` writes them anew when a change is meant."""
 
 import pytest
-
 from tests.golden.scenario import CAPTURE, HEADER, HERE, batches, renderings
+
 from wattledger.testing import load_capture
 
 NAMES = ("two_jobs.prom", "two_jobs.openmetrics", "two_jobs.jsonl", "two_jobs.console.txt", "two_jobs.replay.txt")

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -58,7 +59,7 @@ def cli() -> None:
     """Meter the energy of AI work, say whom each joule worked for, and price it in carbon."""
 
 
-def fail(message: str, status: int = 2) -> None:
+def fail(message: str, status: int = 2) -> NoReturn:
     """One line on standard error, and the exit status: 2 where the words or the configuration are wrong."""
     click.echo(f"wattledger: {message}", err=True)
     raise SystemExit(status)
@@ -67,7 +68,10 @@ def fail(message: str, status: int = 2) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """The console script.  The user's mistakes are one line and exit status 2, never a traceback."""
     try:
-        cli.main(args=args, prog_name="wattledger", standalone_mode=False)
+        words = list(sys.argv[1:] if args is None else args) or ["--help"]
+        status = cli.main(args=words, prog_name="wattledger", standalone_mode=False)
+        if isinstance(status, int) and status:
+            raise SystemExit(status)
     except click.UsageError as wrong:
         where = wrong.ctx.command_path if wrong.ctx is not None else "wattledger"
         fail(f"{wrong.format_message()} (see `{where} --help`)")

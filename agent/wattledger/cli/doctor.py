@@ -22,15 +22,11 @@ from wattledger.runtime.build import BUILTIN, Opened, Plan, Session, open_sessio
 from wattledger.runtime.config import Config, ConfigError, load
 
 PATIENCE_S = 5.0  # a driver that has not answered by then hangs
+READS = 4
+OFF = Finding("", "-", "absent", "switched off in the configuration ([sources.NAME] enabled)")
 T = TypeVar("T")
 COLOURS = {"usable": "green", "estimate": "yellow", "denied": "red", "broken": "red", "absent": "dim"}
-REMEDIES = {
-    "denied": "To mend",
-    "broken": "To mend",
-    "usable": "To improve",
-    "estimate": "To improve",
-    "absent": "If this machine has one,",
-}
+REMEDIES = {"denied": "To mend", "broken": "To mend", "absent": "If this machine has one,"}
 RANKS = {"denied": 0, "broken": 1, "usable": 2, "estimate": 3, "absent": 4}
 
 
@@ -69,7 +65,7 @@ class Report(NamedTuple):
 def command(strict: bool, as_json: bool, config_file: str | None) -> None:
     """Say what can be measured here, what cannot, why, and the one command that would mend it.
 
-    Reads every sensor once; changes nothing.
+    Reads every sensor, changes nothing.
     """
     try:
         config = load(os.environ, file=config_file)
@@ -100,30 +96,36 @@ def examine(config: Config, environ: Mapping[str, str], table: Mapping[str, str]
     findings: list[Finding] = []
     for name, module in table.items():
         # What a model must answer for is what the other sources leave open.
-        kinds = frozenset(d.kind for r in runners if r.source.name != name for d in r.devices if d.inside is None)
-        findings += _of_source(name, module, opened, kinds) if config[f"sources.{name}.enabled"] else [_off(name)]
+        others = [runner for runner in runners if runner.source.name != name]
+        covered = (getattr(r.source, "covers", ()) for r in others)
+        measured = {d.kind for r in others for d in r.devices if d.inside is None}.union(*covered)
+        findings += _of_source(name, module, opened, measured) if config[f"sources.{name}.enabled"] else [OFF._replace(source=name)]
     place = _place(config, environ)
     if session is None:
         return Report((*findings, broken), (), place, (), config.warnings)
-    findings += _read_once(session)
+    findings += _read(session, methods)
+    metered = tuple(_metered(session, methods))
+    session.sampler.stop()
     factors = tuple(session.prices.factors.values())
-    return Report(tuple(findings), tuple(_metered(session, methods)), place, factors, (*config.warnings, *session.prices.notes))
+    return Report(tuple(findings), metered, place, factors, (*config.warnings, *session.prices.notes))
 
 
-def _read_once(session: Session) -> list[Finding]:
-    """Read every sensor, and let go of them; what fails is a row."""
+def _read(session: Session, methods: Mapping[str, str]) -> list[Finding]:
+    """Read every sensor; what fails is a row.  A driver on a thread of its own may be a tick late with its first answer."""
+
     def ask() -> list[Finding]:
         try:
-            session.sampler.tick()
+            for _ in range(READS):
+                session.sampler.tick()
+                if all(device.id in methods for device in session.sampler.devices()):
+                    break
         except Exception as bug:
             return [Finding("session", "-", "broken", f"the sensors were read, and that cannot be understood: {bug!r}")]
         return [Finding(f.source, f.device_id or "-", "broken", f.what) for f in session.pipeline.faults.values()]
 
+    hung = Finding("session", "-", "broken", f"reading the sensors took longer than {PATIENCE_S:g} s: a driver hangs")
     found = within(PATIENCE_S, ask)
-    if found is None:
-        return [Finding("session", "-", "broken", f"reading the sensors took longer than {PATIENCE_S:g} s: a driver hangs")]
-    session.sampler.stop()
-    return found
+    return [hung] if found is None else found
 
 
 def _open(config: Config, environ: Mapping[str, str], plan: Plan) -> tuple[Session | None, Finding]:
@@ -137,15 +139,11 @@ def _open(config: Config, environ: Mapping[str, str], plan: Plan) -> tuple[Sessi
         return None, fine._replace(state="broken", why=f"no meter could be opened: {bug!r}")
 
 
-def _off(name: str) -> Finding:
-    return Finding(name, "-", "absent", "switched off in the configuration", f"set [sources.{name}] enabled = true")
-
-
-def _of_source(name: str, module: str, opened: Opened, measured: frozenset[str]) -> list[Finding]:
+def _of_source(name: str, module: str, opened: Opened, measured: Iterable[str]) -> list[Finding]:
     def ask() -> list[Finding]:
         try:
             place = opened.host(name)
-            place = place._replace(options={**place.options, "measured": measured})
+            place = place._replace(options={**place.options, "measured": frozenset(measured)})
             return list(importlib.import_module(module).examine(place))
         except Exception as bug:
             return [Finding(name, "-", "broken", f"the source cannot be asked: {type(bug).__name__}: {bug}")]
@@ -153,7 +151,9 @@ def _of_source(name: str, module: str, opened: Opened, measured: frozenset[str])
     found = within(PATIENCE_S, ask)
     if found is None:
         return [Finding(name, "-", "broken", f"no answer within {PATIENCE_S:g} s: the driver hangs")]
-    reason = opened.absent.get(name, "").removeprefix(f"{name}: ")
+    prefix = f"{name}: "  # the table has a column for it
+    found = [f._replace(why=f.why.removeprefix(prefix)) for f in found]
+    reason = opened.absent.get(name, "").removeprefix(prefix)
     if not found:
         return [Finding(name, "-", "absent", reason or "nothing of this kind was found here")]
     # A sensor may be fine and still not be read, because a better one is.
@@ -234,8 +234,7 @@ def show(report: Report) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    for line in _place_lines(report.place):
-        console.print(line, markup=False)
+    console.print("\n".join(_place_lines(report.place)), markup=False)
     cells = [(m.kind, m.device, _how(m), _idle(m), m.model) for m in report.metered]
     if not cells:
         console.print("A run here meters nothing: no sensor and no model answered.", markup=False)
@@ -243,11 +242,9 @@ def show(report: Report) -> None:
     ordered = sorted(report.findings, key=lambda f: RANKS[f.state])
     rows = [(Text(f.state, COLOURS[f.state]), f.source, f.sensor, f.why) for f in ordered]
     _table(console, "Sensors", ("state", "source", "sensor", "why"), rows)
-    for line in _price_lines(report):
-        console.print(line, markup=False)
+    console.print("\n".join(_price_lines(report)), markup=False)
     # Commands are printed unwrapped, so that they can be copied whole.
-    for line in _remedies(report.findings):
-        console.print(line, markup=False, soft_wrap=True)
+    console.print("\n".join(_remedies(report.findings)), markup=False, soft_wrap=True)
 
 
 def _table(console: Any, title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
@@ -265,9 +262,8 @@ def _table(console: Any, title: str, columns: Iterable[str], rows: Iterable[Iter
 
 
 def _place_lines(place: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{place['host']}: {place['system']}" + (", a virtual machine" if place["virtual_machine"] else "")
-    if "container" in place:
-        yield f"in a container ({place['container']})"
+    inside = f", in a container ({place['container']})" if "container" in place else ""
+    yield f"{place['host']}: {place['system']}" + (", a virtual machine" if place["virtual_machine"] else "") + inside
     if not place["pids_match"]:
         yield "in a PID namespace of its own: a GPU's process ids cannot be matched with ours"
     if "rank" in place:
@@ -297,7 +293,8 @@ def _remedies(findings: Iterable[Finding]) -> Iterator[str]:
     mended: dict[tuple[str, str], list[str]] = {}
     for finding in sorted(findings, key=lambda f: RANKS[f.state]):
         if finding.remedy:
-            mended.setdefault((REMEDIES[finding.state], finding.remedy), []).append(f"{finding.source} {finding.sensor}")
+            words = REMEDIES.get(finding.state, "To improve")
+            mended.setdefault((words, finding.remedy), []).append(f"{finding.source} {finding.sensor}")
     for (words, remedy), sensors in mended.items():
         shown = ", ".join(sensors[:3]) + (f" and {len(sensors) - 3} more" if len(sensors) > 3 else "")
         yield from ("", f"{words} {shown}:", f"  {remedy}")

@@ -11,7 +11,6 @@ from wattledger.cli import fail
 from wattledger.cli.present import footprint_lines
 from wattledger.core.ports import Renderer
 from wattledger.core.totals import Snapshot
-from wattledger.runtime.build import grid_of
 from wattledger.runtime.capture import CaptureError
 from wattledger.runtime.config import nearest
 from wattledger.testing import Replay, replay_all
@@ -52,7 +51,7 @@ def _text(done: Replay) -> str:
 
 def snapshot_of(done: Replay) -> Snapshot:
     """The machine's totals at the end of a capture.  No source was read, so none has a health."""
-    return done.pipeline.totals.snapshot(grid_of(done.pipeline.factors), {})
+    return done.pipeline.totals.snapshot(done.pipeline.factors.get("grid"), {})
 
 
 def find_exporter(name: str) -> Renderer:

@@ -127,7 +127,6 @@ def _recorder(path: str | None) -> Recorder | None:
         return Recorder(Path(path))
     except OSError as failure:
         fail(f"run: cannot write the capture {path}: {failure.strerror}")
-    return None
 
 
 def _write(path: Path, footprint: Footprint) -> None:

@@ -4,13 +4,13 @@ Names and labels are for ever (contract.md, Metrics).  Energy leaves the house h
 joules as exact decimals, so that for every device the joules handed out are the joules measured, to the last digit of the text.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from wattledger.core.model import Device, Workload
 from wattledger.core.totals import DeviceKey, Snapshot
+from wattledger.core.version import __version__
 
 Number = int | float | Decimal
 Row = tuple[tuple[str, ...], Number]
@@ -123,8 +123,9 @@ def _requests(snapshot: Snapshot) -> Iterator[Row]:
 
 def _grid(snapshot: Snapshot) -> Iterator[Row]:
     if snapshot.grid is not None:
-        zone, intensity_g_per_kwh, quality = snapshot.grid
-        yield (zone, quality), intensity_g_per_kwh
+        grid = snapshot.grid
+        # Annual tables are averages; a marginal signal, when there is one, is a factor of another kind.
+        yield (grid.zone, grid.origin, "average", grid.quality), grid.value
 
 
 def _residual(snapshot: Snapshot) -> Iterator[Row]:
@@ -145,7 +146,7 @@ def _source_errors(snapshot: Snapshot) -> Iterator[Row]:
 
 def _build_info(_: Snapshot) -> Iterator[Row]:
     # Looked up, not imported: core imports nothing above it, and the package it lies in is there whenever core is.
-    yield (str(sys.modules["wattledger"].__version__),), 1
+    yield (__version__,), 1
 
 
 WHO = ("job_name", "model_name")
@@ -191,7 +192,7 @@ CATALOG: tuple[Metric, ...] = (
     Metric(
         "wattledger_grid_carbon_intensity_grams_per_kwh", "gauge", "grams_per_kwh",
         "Carbon intensity of the grid, in force for the emissions above.",
-        ("grid_zone", "quality"), "wattledger.grid.carbon_intensity_grams_per_kwh", "", _grid,
+        ("grid_zone", "provider", "basis", "quality"), "wattledger.grid.carbon_intensity_grams_per_kwh", "", _grid,
     ),
     Metric(
         "wattledger_attribution_residual_joules", "gauge", "joules",

@@ -251,7 +251,7 @@ def joule(value: float) -> str:
 
 def gram(value: float) -> str:
     """Grams at three digits: ``114 mg``."""
-    return _scaled(value, "g", ((1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")))
+    return _scaled(value, "g", ((1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")))
 
 
 def _scaled(value: float, unit: str, prefixes: Iterable[tuple[float, str]]) -> str:

@@ -7,12 +7,12 @@ from wattledger.core.units import NS_PER_S
 class EnergyCurve:
     """Knots (time, cumulative microjoules) of one device and method over the open cell; straight lines in between.
 
-    A register that did not move since the last reading adds no knot: the energy that lands later belongs to the whole time since it
-    last moved, so a span shorter than the refresh period gets its share by time.  Cutting is telescopic: stretches that cover the
-    cell sum to it, as ints.
+    A register shows energy up to one refresh period after it was drawn, so two of its knots closer than that tell nothing of the time
+    between them: ``close`` thins them out, and a span shorter than the period gets its share by time.  Cutting is telescopic: stretches
+    that cover the cell sum to it, as ints.
     """
 
-    __slots__ = ("_cums", "_flat_ns", "_times", "device", "known_uw", "method")
+    __slots__ = ("_cums", "_holes", "_times", "device", "known_uw", "method")
 
     def __init__(self, interval: Interval) -> None:
         self.device: Device = interval.device
@@ -20,34 +20,21 @@ class EnergyCurve:
         self.known_uw: int | None = None  # the latest trustworthy mean power, for stretches too short to see
         self._times: list[int] = [interval.start.mono_ns]
         self._cums: list[int] = [0]
-        self._flat_ns: int | None = None
+        self._holes: set[int] = set()  # ends of holes: knots that must stay
 
     def add(self, interval: Interval) -> None:
         """Append an interval; one that does not begin where the last ended leaves a flat hole (unknown, not invented)."""
         if interval.start.mono_ns > self.end_ns:
-            self._knot(interval.start.mono_ns, 0)
-        if not interval.energy_uj and interval.method == "counter":
-            self._flat_ns = interval.end.mono_ns
-        else:
-            self._knot(interval.end.mono_ns, interval.energy_uj)
-
-    def _knot(self, at_ns: int, rise_uj: int) -> None:
-        if self._flat_ns is not None and not rise_uj and at_ns > self._flat_ns:
-            self._times.append(self._flat_ns)
+            self._holes |= {self.end_ns, interval.start.mono_ns}
+            self._times.append(interval.start.mono_ns)
             self._cums.append(self._cums[-1])
-        self._flat_ns = None
-        total_uj = self._cums[-1] + rise_uj
-        if len(self._times) > 1 and self.method == "counter" and at_ns - self._times[-1] < self.device.refresh_ns:
-            # Two moves within one refresh period are one stretch: what landed in 10 ms was drawn over 100.
-            self._times.pop()
-            self._cums.pop()
-        self._times.append(at_ns)
-        self._cums.append(total_uj)
+        self._times.append(interval.end.mono_ns)
+        self._cums.append(self._cums[-1] + interval.energy_uj)
 
     @property
     def end_ns(self) -> int:
         """When the last reading was taken."""
-        return self._times[-1] if self._flat_ns is None else self._flat_ns
+        return self._times[-1]
 
     @property
     def span_ns(self) -> int:
@@ -83,17 +70,22 @@ class EnergyCurve:
         return parts
 
     def close(self) -> None:
-        """End the cell at the last reading.  Where the register has rested for less than its refresh period, what landed last is spread
-        up to now: it belongs to a time we can only tell within that period, and a span in it gets its share by time."""
-        if self._flat_ns is None:
+        """Keep the first and the last reading, holes, and knots at least one refresh period apart."""
+        if self.method != "counter" or len(self._times) < 3:
             return
-        if len(self._times) > 1 and self._flat_ns - self._times[-1] < self.device.refresh_ns:
-            self._times[-1], self._flat_ns = self._flat_ns, None
-        else:
-            self._knot(self._flat_ns, 0)
+        refresh_ns, end_ns = self.device.refresh_ns, self.end_ns
+        kept = [0]
+        for i in range(1, len(self._times) - 1):
+            at_ns = self._times[i]
+            far = at_ns - self._times[kept[-1]] >= refresh_ns and end_ns - at_ns >= refresh_ns
+            if far or at_ns in self._holes:
+                kept.append(i)
+        kept.append(len(self._times) - 1)
+        self._times = [self._times[i] for i in kept]
+        self._cums = [self._cums[i] for i in kept]
 
     def restart(self) -> None:
         """Begin the next cell where this one ended."""
         if self.span_ns >= max(self.device.refresh_ns, 1) and self.energy_uj:
             self.known_uw = self.mean_uw()
-        self._times, self._cums, self._flat_ns = [self.end_ns], [0], None
+        self._times, self._cums, self._holes = [self.end_ns], [0], set()

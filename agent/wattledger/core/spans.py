@@ -98,6 +98,10 @@ class SpanBook:
         self._clock: dict[Workload, int] = {}
         self._thread_clock: dict[int, int] = {}
 
+    def open_accounts(self) -> Iterable[SpanAccount]:
+        """Spans that were entered and have not been settled."""
+        return self._accounts.values()
+
     def find(self, span: int) -> SpanAccount | None:
         """The account of a span that is not settled yet."""
         return self._accounts.get(span)

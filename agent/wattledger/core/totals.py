@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from wattledger.core.model import Device, Method, Use, Work, Workload
+from wattledger.core.model import Device, Factor, Method, Use, Work, Workload
 
 EnergyKey = tuple[Workload, str, Method, Use]
 DeviceKey = tuple[str, Method]
@@ -33,7 +33,7 @@ class Snapshot(NamedTuple):
     residual_uj: Mapping[str, int]
     emissions_g: Mapping[Workload, float]
     work: Mapping[Workload, Work]
-    grid: tuple[str, float, str] | None
+    grid: Factor | None
     health: Mapping[str, Health]
 
 
@@ -71,7 +71,7 @@ class Totals:
             rest[device] = rest.get(device, 0) - uj
         return rest
 
-    def snapshot(self, grid: tuple[str, float, str] | None, health: Mapping[str, Health]) -> Snapshot:
+    def snapshot(self, grid: Factor | None, health: Mapping[str, Health]) -> Snapshot:
         """A frozen copy."""
         return Snapshot(
             dict(self.devices),

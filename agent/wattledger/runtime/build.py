@@ -6,6 +6,7 @@ The agent, ``track`` and ``run`` start the same loop with other sources.
 import importlib
 import os
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from wattledger.runtime.config import Config
 from wattledger.runtime.prices import PriceList, price_list
 from wattledger.runtime.runner import Runner
 from wattledger.runtime.sampler import Sampler
+from wattledger.runtime.warn import warn_once
 
 # name -> module; in this order, because the estimate must know what the sensors before it have covered.
 BUILTIN = {
@@ -160,8 +162,12 @@ class Opened:
     def _try(self, name: str, box: list[Source | Exception]) -> None:
         try:
             box.append(importlib.import_module(BUILTIN[name]).open(self.host(name)))
-        except (SourceGone, SourceFailed, ModuleNotFoundError) as failure:
+        except (SourceGone, SourceFailed) as failure:
             box.append(failure)
+        except Exception as bug:
+            # Not a missing sensor but our mistake: said once, and the other sources go on.
+            warn_once(f"bug in source {name}", traceback.format_exc().rstrip())
+            box.append(bug)
 
     def host(self, name: str) -> Host:
         """What this source is told."""
@@ -219,9 +225,3 @@ def _floor_keeper(
             then(step)
 
     return keep
-
-
-def grid_of(factors: Mapping[str, Factor]) -> tuple[str, float, str] | None:
-    """(zone, g/kWh, quality) for a snapshot."""
-    grid = factors.get("grid")
-    return None if grid is None else (grid.zone, grid.value, grid.quality)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -103,7 +104,7 @@ def load(path: Path) -> Capture:
             raise CaptureError(f"{path}: not a {SCHEMA} file (its first line says {header.get('schema')!r})")
         devices: dict[str, Device] = {}
         return Capture(header, [_batch(json.loads(line), devices) for line in lines[1:]])
-    except (OSError, EOFError) as failure:
+    except (OSError, EOFError, zlib.error) as failure:
         raise CaptureError(f"cannot read the capture {path}: {failure}") from failure
     except CaptureError:
         raise
@@ -123,7 +124,10 @@ def _batch(row: Mapping[str, Any], devices: dict[str, Device]) -> Batch:
 
 def _sample(name: str, fields: list[Any], devices: Mapping[str, Device]) -> Sample:
     kind = TYPES[name]
-    named = dict(zip(kind._fields, fields, strict=True))
+    # A capture made before a field with a default was added has fewer.
+    named = dict(zip(kind._fields, fields, strict=False))
+    if len(fields) > len(kind._fields):
+        raise ValueError(f"{name} with {len(fields)} fields")
     for field, value in named.items():
         if field == "device":
             named[field] = devices[value]

@@ -62,9 +62,7 @@ class Sampler:
         if not self._open and self._now().mono_ns - self._closed_ns > self._interval_ns:
             # The cell has run since the last span, maybe hours ago: what the machine did then is not this span's neighbour.
             self.tick()
-            samples: list[Sample] = []
-        else:
-            samples = self._edges()
+        samples = self._edges()
         boundary = make(self._now())
         samples.append(boundary)
         self._open.add(boundary.span)

@@ -34,7 +34,7 @@ class Wrapped:
         self._session: Session = open_session(config, environ, plan)
         self._who = who._replace(host=self._session.host)
         if recorder is not None:
-            recorder.begin({"identity": self._who._asdict(), "notes": list(self._session.prices.notes)})
+            recorder.begin({"identity": self._who._asdict(), "sensor_notes": list(self._session.all_notes()), "notes": list(self._session.prices.notes)})
         self._session.sampler.enter(self._edge("enter"))
 
     def until(self, child: Child) -> tuple[Footprint, int]:

@@ -33,7 +33,7 @@ def examine(host: Host) -> Iterable[Finding]:
     except (SourceGone, SourceFailed) as gone:
         yield Finding("estimate", "model", "absent", str(gone))
         return
-    for device, note in zip(source.devices(), source.notes, strict=True):
+    for device, note in zip(source.devices(), source.notes, strict=False):
         remedy = f"give it a sensor, or set [sources.estimate] {_OPTION[device.id]}"
         yield Finding("estimate", device.id, "estimate", note, remedy)
 
