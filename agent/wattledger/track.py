@@ -6,9 +6,9 @@ its exceptions, never changes a return value, never blocks on the network, and p
 
 import sys
 from collections.abc import Callable, Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,26 +26,41 @@ _current: ContextVar["Run | None"] = ContextVar("wattledger_run", default=None)
 class Run:
     """One measured span: ``footprint`` while it runs and after, ``add_tokens`` for the work it did.
 
-    Made by ``track``; thread-safe; holds a few hundred bytes and no sensor.
+    Made by ``track``; thread-safe; holds a few hundred bytes and no sensor.  A generator's run has one span for each time its body ran.
     """
 
-    __slots__ = ("__weakref__", "_accounts", "_generation", "_left", "_notes", "_span", "_unfinished", "final", "labels", "model", "job",
-                 "parent", "run_id", "scope", "zone")  # fmt: skip
+    __slots__ = ("__weakref__", "_accounts", "_generation", "_left", "_notes", "_span", "_spans", "_spec", "_unfinished", "final",
+                 "parent", "run_id")  # fmt: skip
 
-    def __init__(self, spec: "Track", job: str, parent: "Run | None") -> None:
+    def __init__(self, spec: "Track", parent: "Run | None") -> None:
         import os
 
-        self.job, self.model, self.labels = job, spec.model, dict(spec.labels)
-        self.zone, self.scope = spec.zone, spec.scope
         self.parent = parent
         self.run_id = os.urandom(8).hex()
         self.final: Footprint | None = None
+        self._spec = spec
         self._span: int | None = None
+        self._spans: list[int] = []
         self._generation = 0
         self._left = False
+        self._unfinished = False  # a generator's: more pieces may come
         self._accounts: list[SpanAccount] = []
         self._notes: list[str] = []
-        self._unfinished = False  # a generator's run: more pieces may come
+
+    @property
+    def job(self) -> str:
+        """What the work is called."""
+        return self._spec.job or script_name()
+
+    @property
+    def model(self) -> str | None:
+        """The model it trains or serves."""
+        return self._spec.model
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels as given."""
+        return dict(self._spec.labels)
 
     @property
     def footprint(self) -> "Footprint":
@@ -71,32 +86,32 @@ class Run:
 class Track:
     """What ``track(...)`` returns: a context manager that makes a new run each time, and a decorator.
 
-    State: the runs entered through it and not left, innermost last, per task and thread.
+    State: its runs that are open, for those that are left in another context than they were entered in.
     """
 
-    def __init__(
-        self,
-        job: str | None,
-        *,
-        model: str | None,
-        labels: Mapping[str, str],
-        zone: str | None,
-        scope: Scope,
-        sync: Sync,
-        config: str | Mapping[str, Any] | None,
-    ) -> None:
-        self.job, self.model, self.labels = job, model, labels
-        self.zone, self.scope, self.sync, self.config = zone, scope, sync, config
-        self._entered: ContextVar[tuple[tuple[Run, Token[Run | None]], ...]] = ContextVar("entered", default=())
-        self.last_run: Run | None = None
+    def __init__(self, words: "Words") -> None:
+        self.job, self.model, self.labels = words.job, words.model, words.labels
+        self.zone, self.scope, self.sync, self.config = words.zone, words.scope, words.sync, words.config
+        self._open: list[Run] = []
+
+    def named(self, job: str) -> "Track":
+        """The same, with a name where it has none."""
+        return Track(Words(self.job or job, self.model, self.labels, self.zone, self.scope, self.sync, self.config))
 
     def __enter__(self) -> Run:
+        return self.begin(None)
+
+    def begin(self, whole: Run | None) -> Run:
+        """Enter a new run, or another piece of ``whole``."""
         from wattledger.runtime.tracker import TRACKER
 
-        run = Run(self, self.job or script_name(), _current.get())
-        self.last_run = run
-        self._entered.set((*self._entered.get(), (run, _current.set(run))))
-        TRACKER.enter(run, self)
+        parent = _current.get()
+        while parent is not None and parent._left:
+            parent = parent.parent  # it was left in another context
+        run = Run(self, parent)
+        self._open.append(run)
+        _current.set(run)
+        TRACKER.enter(run, whole)
         return run
 
     def __exit__(
@@ -104,16 +119,17 @@ class Track:
     ) -> None:
         from wattledger.runtime.tracker import TRACKER
 
-        entered = self._entered.get()
-        if not entered:
+        here = _current.get()
+        while here is not None and (here._spec is not self or here._left):
+            here = here.parent
+        run = here or (self._open[-1] if self._open else None)
+        if run is None:
             return
-        *before, (run, token) = entered
-        TRACKER.leave(run, self)
-        self._entered.set(tuple(before))
-        try:
-            _current.reset(token)
-        except ValueError:
-            _current.set(run.parent)  # left in another context than it was entered in (an async generator's clean-up)
+        TRACKER.leave(run)
+        if run in self._open:
+            self._open.remove(run)
+        if here is not None:
+            _current.set(run.parent)
 
     async def __aenter__(self) -> Run:
         return self.__enter__()
@@ -124,10 +140,50 @@ class Track:
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: F) -> F:
-        """Measure every call of ``function`` (def, async def, generators of both kinds); ``function.last_run`` is the latest run."""
+        """Measure every call of ``function`` (def, async def, both kinds of generator); ``function.last_run`` is the latest run."""
         from wattledger.wrap import wrapped
 
         return wraps(function)(wrapped(self, function))  # type: ignore[return-value]
+
+
+class Words(NamedTuple):
+    """What ``track`` was told, checked: every field has a value that the meter can use."""
+
+    job: str | None
+    model: str | None
+    labels: Mapping[str, str]
+    zone: str | None
+    scope: Scope
+    sync: Sync
+    config: str | Mapping[str, Any] | None
+
+
+def checked(**words: Any) -> Words:
+    """Make the best of what was given: what is wrong is one warning and the default, never an exception."""
+    labels, scope, sync, config = words["labels"], words["scope"], words["sync"], words["config"]
+    if labels is not None and not isinstance(labels, Mapping):
+        _wrong("labels", labels, "a mapping of names to values")
+        labels = None
+    if scope not in ("process", "host"):
+        _wrong("scope", scope, "'process' or 'host'")
+        scope = "process"
+    if sync not in ("auto", "off"):
+        _wrong("sync", sync, "'auto' or 'off'")
+        sync = "auto"
+    if hasattr(config, "__fspath__"):
+        config = str(config.__fspath__())
+    if config is not None and not isinstance(config, str | Mapping):
+        _wrong("config", config, "a file or a mapping of dotted names to values")
+        config = None
+    text = {name: None if words[name] is None else str(words[name]) for name in ("job", "model", "zone")}
+    pairs = {str(key): str(value) for key, value in (labels or {}).items()}
+    return Words(text["job"], text["model"], pairs, text["zone"], scope, sync, config)
+
+
+def _wrong(name: str, value: object, expected: str) -> None:
+    from wattledger.runtime.warn import warn_once
+
+    warn_once(f"track {name}", f"track({name}={value!r}): expected {expected}; using the default")
 
 
 @overload
@@ -160,12 +216,15 @@ def track(
     initialised torch, CuPy or JAX work at the outermost boundaries, ``"off"`` does not.  ``config``: a file, or settings by dotted
     name.  Never raises: what is wrong is one warning and the default.
     """
-    if callable(job):
-        return Track(None, model=None, labels={}, zone=None, scope="process", sync="auto", config=None)(job)
-    return Track(job, model=model, labels=labels or {}, zone=zone, scope=scope, sync=sync, config=config)
+    words = checked(
+        job=None if callable(job) else job, model=model, labels=labels, zone=zone, scope=scope, sync=sync, config=config
+    )
+    return Track(words)(job) if callable(job) else Track(words)
 
 
 def script_name() -> str:
-    """The running script's name without its path and ending; ``python`` where there is none."""
-    name = (sys.argv[0] if sys.argv else "").replace("\\", "/").rsplit("/", 1)[-1]
-    return name.removesuffix(".py") or "python"
+    """The running script's or package's name without path and ending; ``python`` where there is none."""
+    *folders, name = (sys.argv[0] if sys.argv else "").replace("\\", "/").split("/")
+    if name == "__main__.py" and folders:
+        name = folders[-1]
+    return "python" if name in ("", "-c", "-m", "-") else name.removesuffix(".py")

@@ -6,125 +6,105 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator
+    from collections.abc import Callable, Generator
 
     from wattledger.track import Run, Track
 
 
 def wrapped(spec: Track, function: Callable[..., Any]) -> Callable[..., Any]:
     """The same function, measured; results, exceptions and protocol are its own."""
-    named = _named(spec, function)
-
+    spec = spec.named(getattr(function, "__name__", "") or "call")
     if inspect.iscoroutinefunction(function):
-
-        async def call_async(*args: Any, **kwargs: Any) -> Any:
-            with named as run:
-                _remember(function, call_async, run)
-                return await function(*args, **kwargs)
-
-        return call_async
-
+        return _coroutine(spec, function)
     if inspect.isasyncgenfunction(function):
-
-        async def iterate_async(*args: Any, **kwargs: Any) -> Any:
-            pieces = _Pieces(named, lambda run: _remember(function, iterate_async, run))
-            async for item in pieces.drive_async(function(*args, **kwargs)):
-                yield item
-
-        return iterate_async
-
+        return _async_generator(spec, function)
     if inspect.isgeneratorfunction(function):
-
-        def iterate(*args: Any, **kwargs: Any) -> Any:
-            pieces = _Pieces(named, lambda run: _remember(function, iterate, run))
-            return (yield from pieces.drive(function(*args, **kwargs)))
-
-        return iterate
+        return _generator(spec, function)
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        with named as run:
-            _remember(function, call, run)
+        with spec as call.last_run:  # type: ignore[attr-defined]
             return function(*args, **kwargs)
 
     return call
 
 
-def _named(spec: Track, function: Callable[..., Any]) -> Track:
-    from wattledger.track import Track
+def _coroutine(spec: Track, function: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        with spec as call.last_run:  # type: ignore[attr-defined]
+            return await function(*args, **kwargs)
 
-    job = spec.job or getattr(function, "__name__", None)
-    return Track(
-        job, model=spec.model, labels=spec.labels, zone=spec.zone, scope=spec.scope, sync=spec.sync, config=spec.config
-    )
-
-
-def _remember(function: Callable[..., Any], wrapper: Any, run: Run) -> None:
-    wrapper.last_run = run
+    return call
 
 
 class _Pieces:
-    """Drives a generator piece by piece, each piece a span; the pieces of one iteration are one run."""
+    """A context manager entered once for each time a generator's body runs; the pieces of one iteration are one run."""
 
-    def __init__(self, spec: Track, remember: Callable[[Run], None]) -> None:
-        self._spec, self._remember = spec, remember
-        self._first: Run | None = None
+    def __init__(self, spec: Track, wrapper: Any) -> None:
+        self._spec, self._wrapper = spec, wrapper
+        self._whole: Run | None = None
 
-    def _begin(self, run: Run) -> None:
-        if self._first is None:
-            self._first = run
+    def __enter__(self) -> None:
+        run = self._spec.begin(self._whole)
+        if self._whole is None:
+            self._whole = self._wrapper.last_run = run
             run._unfinished = True
-            self._remember(run)
-        else:
-            run._accounts = self._first._accounts  # settled pieces gather in the first run
 
-    def _end(self) -> None:
-        if self._first is not None:
-            self._first._unfinished = False
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._spec.__exit__(kind, error, trace)
+        if kind is not None:
+            self.end()
 
-    def drive(self, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    def end(self) -> None:
+        """The body has returned, raised or been closed: no piece will follow."""
+        if self._whole is not None:
+            self._whole._unfinished = False
+
+
+def _generator(spec: Track, function: Callable[..., Any]) -> Callable[..., Any]:
+    def iterate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator, pieces = function(*args, **kwargs), _Pieces(spec, iterate)
         sent: Any = None
         error: BaseException | None = None
         while True:
             try:
-                with self._spec as run:
-                    self._begin(run)
+                with pieces:
                     item = generator.send(sent) if error is None else generator.throw(error)
             except StopIteration as stop:
-                self._end()
                 return stop.value
-            except BaseException:
-                self._end()
-                raise
             sent, error = None, None
             try:
                 sent = yield item
             except GeneratorExit:
-                generator.close()
-                self._end()
+                with pieces:
+                    generator.close()
+                pieces.end()
                 raise
             except BaseException as thrown:
                 error = thrown
 
-    async def drive_async(self, generator: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
+    return iterate
+
+
+def _async_generator(spec: Track, function: Callable[..., Any]) -> Callable[..., Any]:
+    async def iterate(*args: Any, **kwargs: Any) -> Any:
+        generator, pieces = function(*args, **kwargs), _Pieces(spec, iterate)
         sent: Any = None
         error: BaseException | None = None
         while True:
             try:
-                with self._spec as run:
-                    self._begin(run)
+                with pieces:
                     item = await (generator.asend(sent) if error is None else generator.athrow(error))
             except StopAsyncIteration:
-                self._end()
                 return
-            except BaseException:
-                self._end()
-                raise
             sent, error = None, None
             try:
                 sent = yield item
             except GeneratorExit:
-                await generator.aclose()
-                self._end()
+                with pieces:
+                    await generator.aclose()
+                pieces.end()
                 raise
             except BaseException as thrown:
                 error = thrown
+
+    return iterate

@@ -91,7 +91,7 @@ def shifted(load: Load, dice: random.Random) -> Load:
 
 def truth_j(rig: Rig, device: str, start_ns: int, end_ns: int) -> float | None:
     """What the device truly drew; of a kind, all of its devices; ``None`` where no sensor of the rig stands behind it."""
-    zones = {z.name: z.key for z in rig.zones}
+    zones = {z.name.replace("dram", f"dram-{z.key.split(':')[1]}"): z.key for z in rig.zones}
     match device:
         case "gpu":
             ids = [g.uuid for g in rig.gpus]

@@ -56,8 +56,9 @@ def any_machine(dice: random.Random) -> Rig:
     gpus = [_any_gpu(dice) for _ in range(4)]
     size = 262_143_328_850
     zones = [
-        Zone(f"intel-rapl:{i}", f"package-{i}", any_load(dice, 250), range_uj=size, start_uj=dice.randrange(size), refresh_us=977)
+        Zone(f"intel-rapl:{place}", name, any_load(dice, top_w), range_uj=size, start_uj=dice.randrange(size), refresh_us=977)
         for i in range(2)
+        for place, name, top_w in ((f"{i}", f"package-{i}", 250), (f"{i}:2", "dram", 40))
     ]
     return machine(gpus, zones)
 

@@ -9,6 +9,7 @@ from wattledger.core.attribution import PPM, Cell, share_out, split
 from wattledger.core.meter import Lost, Measured, Meter
 from wattledger.core.model import IDLE, UNATTRIBUTED, Batch, EnergyCounter, PowerGauge, Workload
 from wattledger.core.pipeline import Pipeline
+from wattledger.core.totals import Health
 
 AMOUNT = st.integers(0, 10**18)
 WORKLOADS = st.sampled_from([Workload(name) for name in "abcd"] + [IDLE, UNATTRIBUTED])
@@ -147,8 +148,8 @@ def test_every_total_only_grows(world: World) -> None:
 def test_two_snapshots_without_a_step_are_identical(world: World) -> None:
     pipeline = drive(world.batches).pipeline
     before = dump(pipeline)
-    grid, health = ("DE", 329.0, "annual-average"), dict[str, object]()
-    assert pipeline.totals.snapshot(grid, health) == pipeline.totals.snapshot(grid, health)  # type: ignore[arg-type]
+    grid, health = pipeline.factors.get("grid"), {"rapl": Health(True, 0.001, 0)}
+    assert pipeline.totals.snapshot(grid, health) == pipeline.totals.snapshot(grid, health)
     assert dump(pipeline) == before
 
 

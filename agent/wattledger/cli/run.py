@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from wattledger.cli import fail
 from wattledger.cli.present import footprint_lines
 from wattledger.core.footprint import Footprint, Identity
 from wattledger.runtime.capture import Recorder
-from wattledger.runtime.child import Child
+from wattledger.runtime.child import Child, inherited
 from wattledger.runtime.config import Config, ConfigError, load
+from wattledger.runtime.prices import price_list
 from wattledger.runtime.wrapped import Wrapped
 
 NO_SUCH_COMMAND = 127  # as a shell says it
@@ -23,7 +24,7 @@ NOT_EXECUTABLE = 126
 
 
 @click.command(
-    "run", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}, short_help="Measure CMD."
+    "run", context_settings={"allow_interspersed_args": False}, short_help="Measure CMD."
 )
 @click.option("--job", metavar="NAME", help="What the work is called; default: the script's name.")
 @click.option("--model", metavar="NAME", help="The model it trains or serves.")
@@ -42,42 +43,59 @@ def command(cmd: tuple[str, ...], **options: Any) -> None:
 
     Example: wattledger run --zone DE -- python train.py
     """
-    if cmd[0] == "--":
-        cmd = cmd[1:]
-    if not cmd:
-        fail("run: no command given: wattledger run -- CMD …")
+    passed = inherited()
     labels = _labels(options["labels"])
+    job = options["job"] or os.environ.get("WATTLEDGER_JOB") or _job_of(cmd)
+    if job.startswith("("):
+        fail(f"run: job name {job!r}: names may not begin with '(' (those are the meter's own)")
     try:
         flags = {"agent.interval_s": options["interval"], "grid.zone": options["zone"]}
         config = load(os.environ, file=options["config_file"], flags=flags)
         for warning in config.warnings:
-            click.echo(f"wattledger: {warning}", err=True)
+            _say(f"wattledger: {warning}", err=True)
+        price_list(config, os.environ)  # a wrong zone is said before anything is opened
         _check_command(cmd[0])
-        recorder = _recorder(options["record"])
         _check_output(options["output"])
-        footprint, status = _measure(cmd, labels, options, config, recorder)
+        model = options["model"] or os.environ.get("WATTLEDGER_MODEL")
+        run_id = os.environ.get("WATTLEDGER_RUN_ID") or os.urandom(8).hex()
+        who = Identity(run_id, None, job, model, labels, "", options["scope"])
+        footprint, status = _measure(cmd, who, config, _recorder(options["record"]), passed)
     except ConfigError as wrong:
         fail(str(wrong))
     if options["output"]:
         _write(Path(options["output"]), footprint)
     if options["as_json"]:
-        click.echo(json.dumps(footprint.to_dict()))
-    click.echo("\n".join(footprint_lines(footprint)), err=True)
+        _say(json.dumps(footprint.to_dict()))
+    _say("\n".join(footprint_lines(footprint)), err=True)
     raise SystemExit(status)
 
 
-def _measure(
-    cmd: tuple[str, ...], labels: Mapping[str, str], options: Mapping[str, Any], config: Config, recorder: Recorder | None
-) -> tuple[Footprint, int]:
-    run_id = os.environ.get("WATTLEDGER_RUN_ID") or os.urandom(8).hex()
-    job = options["job"] or os.environ.get("WATTLEDGER_JOB") or _job_of(cmd)
-    model = options["model"] or os.environ.get("WATTLEDGER_MODEL")
-    if job.startswith("("):
-        fail(f"run: job name {job!r}: names may not begin with '(' (those are the meter's own)")
-    who = Identity(run_id, None, job, model, labels, "", options["scope"])
-    wrapped = Wrapped(config, os.environ, who, recorder)
+def _say(text: str, *, err: bool = False) -> None:
+    """Print, unless nobody can hear: a full disk or a closed stream must not change the command's exit status."""
+    stream = sys.stderr if err else sys.stdout
     try:
-        child = Child(cmd, {**os.environ, "WATTLEDGER_RUN_ID": run_id})
+        click.echo(text, file=stream)
+        if stream is not None:
+            stream.flush()
+    except (OSError, ValueError):
+        # What is left in the buffer would fail again, loudly, when the interpreter flushes it at its end.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not err:
+            _say("wattledger: standard output cannot be written to; the footprint's JSON is lost (use -o FILE)", err=True)
+
+
+def _measure(
+    cmd: tuple[str, ...], who: Identity, config: Config, recorder: Recorder | None, passed: tuple[int, ...]
+) -> tuple[Footprint, int]:
+    try:
+        wrapped = Wrapped(config, os.environ, who, recorder)
+    except BaseException:
+        if recorder is not None:
+            recorder.discard()
+        raise
+    try:
+        child = Child(cmd, {**os.environ, "WATTLEDGER_RUN_ID": who.run_id}, passed)
     except OSError as failure:
         wrapped.abandon()
         fail(f"run: cannot start {cmd[0]}: {failure.strerror}", NOT_EXECUTABLE)
@@ -143,4 +161,4 @@ def _write(path: Path, footprint: Footprint) -> None:
     except OSError as failure:
         with contextlib.suppress(OSError):
             part.unlink()
-        click.echo(f"wattledger: cannot write {path}: {failure.strerror}; the footprint is below", err=True)
+        _say(f"wattledger: cannot write {path}: {failure.strerror}; the footprint is below", err=True)

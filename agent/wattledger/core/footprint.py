@@ -185,7 +185,7 @@ def _term(device: Device, gain: Factor, sums: LaneAccount, energy_uj: int, gaps:
         f"{gain.kind}:{device.kind}:{device.model}:{gain.version}",
         gain.g95,
         hypot(edge_j, doubts_j),
-        missing_s * sums.peak_uw / 1e6 * share,
+        missing_s * max(sums.peak_uw, device.cap_uw or 0) / 1e6 * (share or 1.0),
     )
 
 

@@ -176,8 +176,8 @@ class Pipeline:
         rest = rest_interval(self.factors, shares, self._opened_ns, at)
         if rest is not None:
             self._share_rest(rest, trees, shares)
-        for slices in trees.values():
-            self.spans.note_others(slices, shares.others_uj)
+        for tree, slices in trees.items():
+            self.spans.note_others(slices, shares.left_uj.get(tree, [0] * len(slices)), shares.others_uj)
         self._usage.close(shares.paid)
         gaps, self._gaps = self._gaps, []
         self._boundaries, self._works, self._opened_ns = [], [], at.mono_ns
@@ -243,7 +243,8 @@ class Pipeline:
                 table_doubt_uj(cell, tree, divided.idle_uj) if unsure else 0.0,
             )
             shares.slices(tree, part)
-            for workload, (active, held) in self.spans.post(slices, part).items():
+            left_uj = shares.left_uj.setdefault(tree, [0] * len(slices))
+            for workload, (active, held) in self.spans.post(slices, part, left_uj).items():
                 self._hand_out(workload, key, active, held)
         for workload, uj in divided.active.items():
             self._hand_out(workload, key, uj, 0)

@@ -27,6 +27,7 @@ class LaneShares:
         self.energy_uj = 0
         self.active_uj: dict[Workload, int] = {}
         self.by_slice: dict[Workload, list[int]] = {}
+        self.left_uj: dict[Workload, list[int]] = {}
         self.others_uj: dict[Workload, int] = {}
         self.paid: set[str] = set()
 

@@ -201,10 +201,10 @@ class SpanBook:
 
     # --- handing out ----------------------------------------------------------------------------------------------------
 
-    def post(self, slices: Sequence[Slice], part: LanePart) -> dict[Workload, tuple[int, int]]:
+    def post(self, slices: Sequence[Slice], part: LanePart, left_uj: list[int]) -> dict[Workload, tuple[int, int]]:
         """Give a tree's part of one device to its spans; returns (active, held) by workload, which sums to the part exactly.
 
-        The inner loop of everything: a program may cross thousands of boundaries a second.
+        ``left_uj`` gathers, slice by slice, what the tree leaves to others.  The inner loop of everything: a program may cross thousands of boundaries a second.
         """
         lengths = [s.end_ns - s.start_ns for s in slices]
         actives = split(part.active_uj, part.weights if any(part.weights) else lengths)
@@ -213,6 +213,7 @@ class SpanBook:
         table_per_ns = part.table_uj / max(1, sum(lengths))
         for i, piece in enumerate(slices):
             active_uj, held_uj = actives[i], helds[i] if part.held_uj else 0
+            left_uj[i] += part.energies_uj[i] - active_uj - held_uj
             for account in piece.open:
                 lane = account.lane(part.lane)
                 lane.device_uj += part.energies_uj[i]
@@ -228,11 +229,13 @@ class SpanBook:
                 _give_each(piece.innermost, part, (active_uj, held_uj), posted)
         return posted
 
-    def note_others(self, slices: Sequence[Slice], others_uj: Mapping[Workload, int]) -> None:
-        """What the rest of the host drew in a cell, to every span by the time it was open (a plain reading, not a part of any sum)."""
-        span_ns = max(1, sum(s.end_ns - s.start_ns for s in slices))
-        for piece in slices:
-            fraction = (piece.end_ns - piece.start_ns) / span_ns
+    def note_others(self, slices: Sequence[Slice], left_uj: Sequence[int], others_uj: Mapping[Workload, int]) -> None:
+        """What the rest of the host drew, to every span by what its tree left of each slice: own and others add up to the devices."""
+        whole_uj = sum(others_uj.values())
+        if not whole_uj:
+            return
+        for piece, left in zip(slices, left_uj, strict=True):
+            fraction = left / whole_uj
             for account in piece.open:
                 for workload, uj in others_uj.items():
                     account.others[workload] = account.others.get(workload, 0.0) + uj * fraction
@@ -278,7 +281,7 @@ def merge(accounts: Sequence[SpanAccount]) -> SpanAccount:
     if len(accounts) == 1:
         return first
     whole = SpanAccount(Boundary(first.span, first.entered, "enter", first.workload, first.within, first.parent))
-    whole.left = accounts[-1].left
+    whole.left = None if any(a.left is None for a in accounts) else max(a.left for a in accounts if a.left is not None)
     for account in accounts:
         for key, lane in account.lanes.items():
             sums = whole.lane(key)

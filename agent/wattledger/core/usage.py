@@ -15,7 +15,7 @@ class Usage:
     def __init__(self) -> None:
         self._claims: dict[str, Workload] = {}
         self._holders: dict[str, dict[str, float]] = {}
-        self._used: dict[tuple[str, str], int] = {}
+        self._used: dict[tuple[str, str], tuple[int, int]] = {}
         self._weights: dict[str, dict[str, int]] = {}
         self._units: dict[str, str] = {}
         self._ended: list[str] = []
@@ -33,8 +33,10 @@ class Usage:
     def use(self, sample: Activity) -> None:
         """Cumulative use becomes weight in this cell; a first look is only a baseline."""
         key = sample.device_id, sample.who
-        before = self._used.get(key)
-        self._used[key] = sample.used
+        looked_ns, before = self._used.get(key, (-1, None))
+        if sample.at.mono_ns <= looked_ns:
+            return  # two looks raced: the newer has been taken
+        self._used[key] = sample.at.mono_ns, sample.used
         if sample.unit != "idle_ns":
             self._units[sample.device_id] = sample.unit
         if before is not None and sample.used > before:

@@ -7,10 +7,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-# What a supervisor sends us is meant for the child.  The terminal's own (Ctrl-C, Ctrl-\) reach the child by themselves, because it
-# is in our process group: we only must not die of them.
+# What a supervisor sends us is meant for the child.  The terminal's own (Ctrl-C, Ctrl-\) reach the child by themselves while we are its
+# foreground group.
 FORWARDED = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH", "SIGALRM")
-OURS_TO_IGNORE = ("SIGINT", "SIGQUIT")
+FROM_THE_TERMINAL = ("SIGINT", "SIGQUIT")
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -20,18 +20,21 @@ class Child:
     Raises OSError when it cannot be started.
     """
 
-    def __init__(self, cmd: Sequence[str], environ: Mapping[str, str]) -> None:
+    def __init__(self, cmd: Sequence[str], environ: Mapping[str, str], pass_fds: Sequence[int] = ()) -> None:
         _adopt_orphans()
         self._before: dict[int, object] = {}
+        self._early: list[int] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._catch()
         try:
-            # restore_signals undoes Python's own ignores (SIGPIPE); close_fds keeps our sensors' descriptors out of the child.
-            self._process = subprocess.Popen(list(cmd), env=dict(environ))
+            # restore_signals undoes Python's own ignores (SIGPIPE); our sensors' descriptors are not inheritable.
+            self._process = subprocess.Popen(list(cmd), env=dict(environ), pass_fds=pass_fds)
         except OSError:
             self._release()
             raise
         self.pid = self._process.pid
+        for number in self._early:
+            self._forward(number, None)
 
     def wait(self, *, done: Callable[[], None]) -> int:
         """Block until the child ends, call ``done``, reap it, and return the exit status a shell would give (128 + signal)."""
@@ -58,23 +61,55 @@ class Child:
                 os.waitpid(ended.si_pid, 0)
 
     def _catch(self) -> None:
-        for name in (*FORWARDED, *OURS_TO_IGNORE):
+        for name in (*FORWARDED, *FROM_THE_TERMINAL):
             number = getattr(signal, name, None)
-            if number is not None:
-                self._before[number] = signal.signal(number, self._forward if name in FORWARDED else _nothing)
+            # What was ignored when we were started (nohup) stays ignored, in the child too.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._forward)
+        if hasattr(signal, "SIGCHLD"):
+            # Ignored, the kernel would reap the child behind our back, and its status with it.
+            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def _forward(self, number: int, _frame: object) -> None:
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, number)
+        if signal.Signals(number).name in FROM_THE_TERMINAL and _in_foreground():
+            return  # the terminal has sent it to the child as well
+        if self._process is None:
+            self._early.append(number)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, number)
 
     def _release(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
 
-def _nothing(_number: int, _frame: object) -> None:
-    """Not SIG_IGN: an ignored signal would stay ignored in the child."""
+def _in_foreground() -> bool:
+    """Whether we, and so the child, are what the terminal sends its signals to."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+def inherited() -> tuple[int, ...]:
+    """Descriptors handed to us beyond the standard three (a shell's ``<(...)``, make's job server): they are for the command."""
+    try:
+        names = os.listdir("/proc/self/fd")
+    except OSError:
+        return ()
+    found = []
+    for fd in sorted(int(name) for name in names if int(name) > 2):
+        with contextlib.suppress(OSError):
+            if os.get_inheritable(fd):
+                found.append(fd)
+    return tuple(found)
 
 
 def _adopt_orphans() -> None:

@@ -103,7 +103,10 @@ def load(
         values.update(_from_file(path))
     found, warnings = _from_environ(environ)
     values.update(found)
+    names = dict(all_keys())
     for name, value in (flags or {}).items():
+        if name not in names:
+            raise ConfigError(f"no setting {name!r}{nearest(str(name), names)}; `wattledger config default` lists them")
         if value is not None:
             values[name] = Value(_checked(name, value, "the command line"), "the command line")
     return Config(values, warnings)

@@ -18,7 +18,7 @@ def load(folder: Path | None) -> list[IdleFloor]:
     try:
         rows = json.loads((folder / NAME).read_text(encoding="utf-8"))
         return [IdleFloor(r["device"], r["state"], int(r["power_uw"]), Instant(0, int(r["wall_ns"])), int(r["n"])) for r in rows]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return []
 
 

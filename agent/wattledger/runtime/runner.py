@@ -28,6 +28,7 @@ class Runner:
         self.edge = source.edge
         self.errors = 0
         self.up = True
+        self.closed = False
         self.read_at_ns = 0
         # A register that refreshes every 100 ms tells nothing new a millisecond later.
         self.gap_ns = min((d.refresh_ns for d in source.devices() if d.inside is None), default=0) // 10
@@ -54,7 +55,7 @@ class Runner:
 
     def read(self, full: bool) -> list[Sample]:
         """Samples read now, or by the worker since the last call.  Never raises, never waits long."""
-        if not self.up:
+        if not self.up or self.closed:
             return []
         if self._worker is not None:
             return self._worker.collect(full)
@@ -112,7 +113,8 @@ class Runner:
         return Fault(self.source.name, None, self._now(), what, gone)
 
     def close(self) -> None:
-        """Let the sensor go; a hung one is left behind (its thread is a daemon)."""
+        """Let the sensor go, and never read it again; a hung one is left behind (its thread is a daemon)."""
+        self.closed = True
         if self._busy.acquire(timeout=SLOW_NS / 1e9):
             try:
                 self.source.close()
@@ -145,7 +147,7 @@ class Worker:
         return samples
 
     def _work(self) -> None:
-        while self._runner.up:
+        while self._runner.up and not self._runner.closed:
             self._wanted.wait()
             self._wanted.clear()
             full, self._full = self._full, False

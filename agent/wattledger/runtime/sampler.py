@@ -46,7 +46,9 @@ class Sampler:
         self._interval_ns = interval_ns
         self._on_batches, self._on_step = on_batches, on_step
         self._lock = threading.Lock()
+        self._recording = threading.Lock()  # guards the order of a file, never a decision
         self._pending: deque[Batch] = deque()
+        self._stepped: deque[Batch] = deque()
         self._open: set[int] = set()
         self._closed_ns = -interval_ns
         self._thread: threading.Thread | None = None
@@ -112,11 +114,21 @@ class Sampler:
             batches.append(Batch(at, True, tuple(samples)))
             step = self._step(batches)
             self._closed_ns = at.mono_ns
-        if self._on_batches is not None:
-            self._on_batches(batches)
+        self._record()
         if self._on_step is not None:
             self._on_step(step)
         return step
+
+    def _record(self) -> None:
+        """Hand over what was stepped, in the order it was stepped, whoever stepped it."""
+        if self._on_batches is None:
+            self._stepped.clear()
+            return
+        with self._recording:
+            batches = []
+            while self._stepped:
+                batches.append(self._stepped.popleft())
+            self._on_batches(batches)
 
     def _woken(self) -> Iterable[Sample]:
         """Whether the machine was suspended since the last tick."""
@@ -131,8 +143,10 @@ class Sampler:
         return batches
 
     def _step(self, batches: Iterable[Batch]) -> Step:
+        """Under the lock: the pipeline is pure."""
         step = Step([], [], [])
         for batch in batches:
+            self._stepped.append(batch)
             out = self.pipeline.step(batch)
             step = Step(step.settled + out.settled, step.gaps + out.gaps, step.floors + out.floors)
         return step
@@ -149,8 +163,7 @@ class Sampler:
             step = self._step(batches)
             at = self._now()
             copy = self.pipeline.peek(at)
-        if self._on_batches is not None:
-            self._on_batches(batches)
+        self._record()
         assert not step.settled  # only a full batch settles
         return copy, at
 
@@ -162,11 +175,11 @@ class Sampler:
 
     def _rouse(self) -> None:
         self._parked = self._drowsy = False
-        if self._thread is None and not self._stopped:
-            self._thread = threading.Thread(target=self._loop, name="wattledger-sampler", daemon=True)
-            self._thread.start()
-        else:
-            self._wake.set()
+        with self._lock:
+            if self._thread is None and not self._stopped:
+                self._thread = threading.Thread(target=self._loop, name="wattledger-sampler", daemon=True)
+                self._thread.start()
+        self._wake.set()
 
     def _loop(self) -> None:
         self.agent_threads.append(threading.get_native_id())
@@ -211,5 +224,7 @@ class Sampler:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=1.0)
+        if self._open or self._pending:
+            self.tick()  # whoever asks after this still gets the last word of the sensors
         for runner in self.runners:
             runner.close()

@@ -45,8 +45,9 @@ class Tracker:
 
     # --- spans ----------------------------------------------------------------------------------------------------------
 
-    def enter(self, run: "Run", spec: "Track") -> None:
-        """Begin the run's span; on any failure the run is unmeasured and says so."""
+    def enter(self, run: "Run", whole: "Run | None" = None) -> None:
+        """Begin the run's span (``whole``: it is another piece of that run); on any failure the run is unmeasured and says so."""
+        spec = run._spec
         try:
             session = self._session or self._make(spec)
             if session is None:
@@ -56,14 +57,14 @@ class Tracker:
                 run._notes += synchronise()
             elif run.parent is None:
                 run._notes.append("sync is off: GPU work still queued at a boundary is counted after it")
-            self._enter(run, session)
+            self._enter(run, whole or run, session)
         except Exception as bug:
             run._notes.append(f"not measured: {bug!r}")
             warn_once("enter", f"this run is not measured: {bug!r}")
 
-    def _enter(self, run: "Run", session: Session) -> None:
+    def _enter(self, run: "Run", whole: "Run", session: Session) -> None:
         span = next(self._spans)
-        workload = Workload(_job(run.job), run.model, tuple(sorted((str(k), str(v)) for k, v in run.labels.items())))
+        workload = _workload(run)
         parent = run.parent._span if run.parent is not None and run.parent._generation == self.generation else None
         thread = threading.get_ident()
 
@@ -72,17 +73,18 @@ class Tracker:
             return Boundary(span, at, "enter", workload, session.tree, parent, *clocks)
 
         run._span, run._generation = span, self.generation
-        self._runs[span] = run
+        whole._spans.append(span)
+        self._runs[span] = whole
         self._entered.add(span)
         session.sampler.enter(make)
 
-    def leave(self, run: "Run", spec: "Track") -> None:
+    def leave(self, run: "Run") -> None:
         """End the run's span."""
         run._left = True
         if run._span is None or run._generation != self.generation or self._session is None:
             return
         try:
-            if run.parent is None and spec.sync == "auto":
+            if run.parent is None and run._spec.sync == "auto":
                 synchronise()
             self._leave(run, self._session)
         except Exception as bug:
@@ -92,7 +94,7 @@ class Tracker:
     def _leave(self, run: "Run", session: Session) -> None:
         span, thread = run._span, threading.get_ident()
         assert span is not None
-        workload = Workload(run.job, run.model)
+        workload = _workload(run)
 
         def make(at: Instant) -> Boundary:
             clocks = clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
@@ -108,8 +110,7 @@ class Tracker:
             return
         if run._span is None or run._generation != self.generation or self._session is None:
             return
-        workload = Workload(_job(run.job), run.model, tuple(sorted((str(k), str(v)) for k, v in run.labels.items())))
-        self._session.sampler.put([Work(workload, clock.now(), *counts, span=run._span)])
+        self._session.sampler.put([Work(_workload(run), clock.now(), *counts, span=run._span)])
 
     # --- footprints -----------------------------------------------------------------------------------------------------
 
@@ -127,37 +128,34 @@ class Tracker:
             return _unmeasured(run, [f"no footprint: {bug!r}"])
 
     def _footprint(self, run: "Run", session: Session) -> Footprint:
-        span = run._span
-        assert span is not None
-        if span not in self._runs_settled(run) and session.sampler.ripe():
+        if self._unsettled(run) and session.sampler.ripe():
             session.sampler.tick()
-        if span in self._runs_settled(run):
-            account = merge(run._accounts)
-            found = self._assemble(run, session, account, account.left or clock.now(), [])
-            if not run._unfinished:
-                run.final = found
+        unsettled = self._unsettled(run)
+        if not unsettled:
+            whole = merge(run._accounts)
+            found = self._assemble(run, session, whole, whole.left or clock.now(), [])
+            run.final = None if run._unfinished else found
             return found
         pipeline, at = session.sampler.view()
-        live = pipeline.spans.find(span)
-        if live is None:
-            return self._footprint(run, session)  # it was settled between the look and the view
-        account = merge([*run._accounts, live])
-        notes = ["provisional: a register has not moved since the run's end"] if live.left is not None else []
-        return self._assemble(run, session, account, live.left or at, notes)
+        live = [account for span in unsettled if (account := pipeline.spans.find(span)) is not None]
+        account = merge([*run._accounts, *live])
+        notes = ["provisional: a register has not moved since the run's end"] if run._left else []
+        return self._assemble(run, session, account, account.left or at, notes)
 
     @staticmethod
-    def _runs_settled(run: "Run") -> set[int]:
-        return {account.span for account in run._accounts}
+    def _unsettled(run: "Run") -> list[int]:
+        settled = {account.span for account in run._accounts}
+        return [span for span in run._spans if span not in settled]
 
     def _assemble(
         self, run: "Run", session: Session, account: SpanAccount, end: Instant, notes: list[str]
     ) -> Footprint:
         prices = session.prices
-        if run.zone is not None:
+        if run._spec.zone is not None:
             try:
-                prices = price_list(session.config, session.environ, run.zone)
+                prices = price_list(session.config, session.environ, run._spec.zone)
             except ConfigError as wrong:
-                warn_once(f"zone {run.zone}", str(wrong))
+                warn_once(f"zone {run._spec.zone}", str(wrong))
                 notes = [*notes, str(wrong)]
         return assemble(
             identity(run, session),
@@ -217,16 +215,18 @@ class Tracker:
 def identity(run: "Run", session: Session) -> Identity:
     """Who a run is, on paper."""
     parent = run.parent.run_id if run.parent is not None else session.environ.get("WATTLEDGER_RUN_ID")
-    labels = {str(k): str(v) for k, v in run.labels.items()}
-    return Identity(run.run_id, parent, _job(run.job), run.model, labels, session.host, run.scope)
+    return Identity(run.run_id, parent, _job(run.job), run.model, run.labels, session.host, run._spec.scope)
 
 
 def _unmeasured(run: "Run", notes: list[str]) -> Footprint:
     parent = run.parent.run_id if run.parent is not None else os.environ.get("WATTLEDGER_RUN_ID")
-    labels = {str(k): str(v) for k, v in run.labels.items()}
-    who = Identity(run.run_id, parent, _job(run.job), run.model, labels, host.host_name(os.environ), run.scope)
+    who = Identity(run.run_id, parent, _job(run.job), run.model, run.labels, host.host_name(os.environ), run._spec.scope)
     at = clock.now()
     return Footprint(who, at, at, None, None, None, (), {}, {}, {}, (), tuple(notes))
+
+
+def _workload(run: "Run") -> Workload:
+    return Workload(_job(run.job), run.model, tuple(sorted(run.labels.items())))
 
 
 def _job(name: str) -> str:

@@ -13,6 +13,8 @@ def warn_once(cause: str, message: str) -> None:
         if cause in _said:
             return
         _said.add(cause)
+    if sys.stderr is None:
+        return  # print would take standard output instead, which is not ours
     try:
         print(f"wattledger: {message}", file=sys.stderr)
     except (OSError, ValueError, AttributeError):

@@ -48,6 +48,11 @@ def examine(host: Host) -> Iterable[Finding]:
     yield Finding("procfs", "cpu and memory use", "usable", why)
 
 
+def _adopter(host: Host) -> int | None:
+    pid = host.options.get("agent_pid")
+    return pid if isinstance(pid, int) and pid not in host.roots else None
+
+
 class Procfs:
     """State: the trees, the machine's held files, the cumulative sums, and which part of the CPUs each root holds."""
 
@@ -65,7 +70,7 @@ class Procfs:
         self._part = Place(host, root) if root is not None else self._place
         self._cpu_place = self._place if "cpu" in measured else self._part
         self._dram_place = self._place if "dram" in measured else self._part
-        self._forest = Forest(host.procfs, host.roots)
+        self._forest = Forest(host.procfs, host.roots, _adopter(host))
         workload = host.options.get("workload")
         self._workload = workload if isinstance(workload, Workload) else None
         self._meter = Meter(host.procfs, host.options)

@@ -100,10 +100,14 @@ class Member:
 
 
 class Forest:
-    """The trees under some roots.  State: living members (ancestors first), strangers seen, lost time per root."""
+    """The trees under some roots.  State: living members (ancestors first), strangers seen, lost time per root.
 
-    def __init__(self, procfs: str, roots: tuple[int, ...]) -> None:
+    ``adopter``: a process outside the trees to which their orphans come (``wattledger run`` is its command's subreaper).
+    """
+
+    def __init__(self, procfs: str, roots: tuple[int, ...], adopter: int | None = None) -> None:
         self.procfs = procfs
+        self._adopter = adopter
         self.members: dict[int, Member] = {}
         self._born: list[int] = []
         self._strangers: set[int] = set()
@@ -187,6 +191,10 @@ class Forest:
             for pid, stat in list(fresh.items()):
                 if stat.ppid in self.members:
                     self._admit(pid, self.members[stat.ppid].root, fresh.pop(pid))
+                    found = True
+                elif stat.ppid == self._adopter and self.roots:
+                    # A daemon's double fork between two looks: its parents are gone, but it can only come from our trees.
+                    self._admit(pid, self.roots[0], fresh.pop(pid))
                     found = True
         # One whose parent is not listed yet (born meanwhile) is looked at again next time.
         self._strangers.update(pid for pid, stat in fresh.items() if stat.ppid in listed or stat.ppid == 0)

@@ -1,0 +1,360 @@
+"""Spans through the pipeline, by hand: slices, nesting, concurrency, clocks, gaps, tokens."""
+
+import pytest
+from tests.core.made import (
+    CPU,
+    GPU,
+    OTHER_TREE,
+    RIVAL,
+    TREE,
+    at,
+    claim,
+    counter,
+    enter,
+    floor,
+    full,
+    holding,
+    leave,
+    mark,
+    part_batch,
+    run,
+    totals_j,
+    used,
+    workload_of,
+)
+from wattledger.core.model import Batch, Device, Work
+from wattledger.core.spans import SpanAccount, SpanBook, merge
+
+
+def opening(*readings: object, device: Device = GPU) -> Batch:
+    """Second 0: the tree is claimed, its use of the device has a baseline."""
+    return full(0, claim("pid:1", TREE), counter(device, 0, 0), used(device.id, "pid:1", 0, 0), *readings)  # type: ignore[arg-type]
+
+
+def active_j(account: SpanAccount, device: Device = GPU) -> float:
+    return account.lanes[device.id, "counter"].active_uj / 1e6
+
+
+def own_j(account: SpanAccount, device: Device = GPU) -> float:
+    return account.lanes[device.id, "counter"].own_uj / 1e6
+
+
+def device_j(account: SpanAccount, device: Device = GPU) -> float:
+    return account.lanes[device.id, "counter"].device_uj / 1e6
+
+
+def test_a_span_has_what_was_drawn_between_its_boundaries() -> None:
+    pipeline, spans = run(
+        opening(),
+        part_batch(1, counter(GPU, 1, 100), enter(1, 1)),
+        part_batch(3, leave(1, 3), counter(GPU, 3, 700)),
+        full(4, counter(GPU, 4, 800), used(GPU.id, "pid:1", 4, 4)),
+    )
+    assert (active_j(spans[1]), own_j(spans[1]), device_j(spans[1])) == (600, 600, 600)
+    assert (spans[1].entered, spans[1].left) == (at(1), at(3))
+    # The books: what no span had stays with the tree.
+    assert totals_j(pipeline, GPU) == {TREE.job: 200, workload_of(1).job: 600}
+
+
+def test_a_span_that_lives_through_many_cells_adds_them_up_and_settles_at_its_end() -> None:
+    batches = [full(t, counter(GPU, t, 100 * t), used(GPU.id, "pid:1", t, t)) for t in range(1, 5)]
+    last = full(5, leave(1, 4.5), counter(GPU, 5, 500), used(GPU.id, "pid:1", 5, 5))
+    pipeline, spans = run(opening(enter(1, 0)), *batches, last)
+    assert active_j(spans[1]) == 450
+    assert list(pipeline.spans.open_accounts()) == []
+
+
+def test_an_open_span_can_be_found_and_has_what_closed_cells_gave_it() -> None:
+    pipeline, _ = run(opening(enter(1, 0)), full(1, counter(GPU, 1, 100), used(GPU.id, "pid:1", 1, 1)))
+    account = pipeline.spans.find(1)
+    assert account is not None
+    assert active_j(account) == 100
+    assert pipeline.spans.find(2) is None
+
+
+def test_a_parent_contains_its_children_and_owns_the_rest() -> None:
+    _, spans = run(
+        opening(enter(1, 0)),
+        full(
+            10,
+            enter(2, 2, parent=1),
+            enter(3, 3, parent=2),
+            leave(3, 5),
+            leave(2, 6),
+            leave(1, 10),
+            counter(GPU, 10, 1000),
+            used(GPU.id, "pid:1", 10, 1),
+        ),
+    )
+    assert {s: (active_j(a), own_j(a)) for s, a in spans.items()} == {1: (1000, 600), 2: (400, 200), 3: (200, 200)}
+
+
+def test_concurrent_spans_share_each_instant_equally() -> None:
+    _, spans = run(
+        opening(enter(1, 0)),
+        full(4, enter(2, 2), leave(1, 4), leave(2, 4), counter(GPU, 4, 400), used(GPU.id, "pid:1", 4, 1)),
+    )
+    assert {s: own_j(a) for s, a in spans.items()} == {1: 300, 2: 100}
+    assert {s: device_j(a) for s, a in spans.items()} == {1: 400, 2: 200}
+
+
+def test_concurrent_spans_share_a_cpu_by_thread_time_where_all_of_it_is_known() -> None:
+    def cell(*second: object) -> Batch:
+        return full(4, *second, counter(CPU, 4, 400), used(CPU.id, "pid:1", 4, 1))  # type: ignore[arg-type]
+
+    entered = enter(1, 0, thread=7, thread_cpu_s=10), enter(2, 0, thread=8, thread_cpu_s=50)
+    known = leave(1, 4, thread=7, thread_cpu_s=13), leave(2, 4, thread=8, thread_cpu_s=51)
+    _, spans = run(opening(*entered, device=CPU), cell(*known))
+    assert {s: own_j(a, CPU) for s, a in spans.items()} == {1: 300, 2: 100}
+
+    elsewhere = leave(1, 4, thread=7, thread_cpu_s=13), leave(2, 4, thread=9, thread_cpu_s=51)
+    _, spans = run(opening(*entered, device=CPU), cell(*elsewhere))
+    assert {s: own_j(a, CPU) for s, a in spans.items()} == {1: 200, 2: 200}
+
+
+def test_threads_that_only_waited_share_equally() -> None:
+    entered = enter(1, 0, thread=7, thread_cpu_s=10), enter(2, 0, thread=8, thread_cpu_s=50)
+    left = leave(1, 4, thread=7, thread_cpu_s=10), leave(2, 4, thread=8, thread_cpu_s=50)
+    _, spans = run(opening(*entered, device=CPU), full(4, *left, counter(CPU, 4, 400), used(CPU.id, "pid:1", 4, 1)))
+    assert {s: own_j(a, CPU) for s, a in spans.items()} == {1: 200, 2: 200}
+
+
+def test_thread_time_says_nothing_of_a_gpu() -> None:
+    entered = enter(1, 0, thread=7, thread_cpu_s=10), enter(2, 0, thread=8, thread_cpu_s=50)
+    left = leave(1, 4, thread=7, thread_cpu_s=13), leave(2, 4, thread=8, thread_cpu_s=51)
+    _, spans = run(opening(*entered), full(4, *left, counter(GPU, 4, 400), used(GPU.id, "pid:1", 4, 1)))
+    assert {s: own_j(a) for s, a in spans.items()} == {1: 200, 2: 200}
+
+
+def test_a_span_of_no_length_has_no_rate_and_no_energy() -> None:
+    _, spans = run(
+        opening(),
+        full(
+            1,
+            enter(1, 0.5, thread=7, thread_cpu_s=1),
+            leave(1, 0.5, thread=7, thread_cpu_s=1),
+            counter(GPU, 1, 100),
+            used(GPU.id, "pid:1", 1, 1),
+        ),
+    )
+    assert spans[1].rate is None
+    assert spans[1].lanes == {}
+
+
+def test_a_shared_cpu_is_divided_by_whose_work_it_was() -> None:
+    """Two seconds at 100 W above a floor of 20 W.  The program's own clock: 0.9 s of work, then 0.1 s; a rival worked 1 s all along."""
+    _, spans = run(
+        full(
+            0,
+            claim("pid:1", TREE),
+            claim("pid:2", RIVAL),
+            floor(CPU, 20),
+            counter(CPU, 0, 0),
+            used("cpu", "pid:1", 0, 0, "cpu_ns"),
+            used("cpu", "pid:2", 0, 0, "cpu_ns"),
+            mark(0, cpu_s=5),
+        ),
+        part_batch(1, counter(CPU, 1, 120), enter(1, 1, cpu_s=5.9)),
+        part_batch(2, counter(CPU, 2, 240), leave(1, 2, cpu_s=6.0)),
+        full(
+            2,
+            mark(2, cpu_s=6.0),
+            used("cpu", "pid:1", 2, 1, "cpu_ns"),
+            used("cpu", "pid:2", 2, 1, "cpu_ns"),
+        ),
+    )
+    # The tree's half of 200 J: slice weights 100 x 0.9/1.4 and 100 x 0.1/0.6.
+    first, second = 0.9 / 1.4, 0.1 / 0.6
+    assert active_j(spans[1], CPU) == pytest.approx(100 * second / (first + second), abs=1e-5)
+
+
+def test_childrens_time_is_spread_evenly() -> None:
+    """The program's own clock says 0.5 s in the first second and nothing in the next; its tree used 1.5 s: children 0.5 s in each."""
+    _, spans = run(
+        full(0, claim("pid:1", TREE), counter(CPU, 0, 0), used("cpu", "pid:1", 0, 0, "cpu_ns"), mark(0, cpu_s=0)),
+        part_batch(1, enter(1, 1, cpu_s=0.5)),
+        full(
+            2,
+            leave(1, 2, cpu_s=0.5),
+            mark(2, cpu_s=0.5),
+            counter(CPU, 2, 300),
+            used("cpu", "pid:1", 2, 1.5, "cpu_ns"),
+        ),
+    )
+    # Alone on the CPU: each slice's energy is all its own.
+    assert active_j(spans[1], CPU) == 150
+
+
+def test_without_a_clock_a_slice_follows_the_energy() -> None:
+    _, spans = run(
+        opening(device=CPU),
+        part_batch(1, counter(CPU, 1, 30), enter(1, 1, cpu_s=1)),
+        full(2, leave(1, 2), counter(CPU, 2, 100), used(CPU.id, "pid:1", 2, 1)),
+    )
+    assert active_j(spans[1], CPU) == 70
+
+
+def test_a_clock_that_runs_back_is_no_negative_work() -> None:
+    pipeline, spans = run(
+        opening(mark(0, cpu_s=9), device=CPU),
+        part_batch(1, enter(1, 1, cpu_s=3)),
+        full(2, leave(1, 2, cpu_s=4), mark(2, cpu_s=4), counter(CPU, 2, 100), used(CPU.id, "pid:1", 2, 2)),
+    )
+    assert 0 <= active_j(spans[1], CPU) <= 100
+    assert pipeline.totals.residual_uj() == {CPU.id: 0}
+
+
+def test_idle_energy_of_what_is_held_is_divided_by_time_and_never_more_than_was_drawn() -> None:
+    _, spans = run(
+        opening(holding(GPU.id, "pid:1", 1.0), floor(GPU, 50), enter(1, 0)),
+        part_batch(1, counter(GPU, 1, 50), leave(1, 1), enter(2, 1)),
+        full(3, leave(2, 3), counter(GPU, 3, 250), used(GPU.id, "pid:1", 3, 1)),
+    )
+    lanes = {s: a.lanes[GPU.id, "counter"] for s, a in spans.items()}
+    assert {s: (x.active_uj / 1e6, x.held_uj / 1e6) for s, x in lanes.items()} == {1: (0, 50), 2: (100, 100)}
+
+
+def test_a_slice_below_the_floor_holds_only_what_it_drew() -> None:
+    _, spans = run(
+        opening(holding(CPU.id, "pid:1", 1.0), floor(CPU, 50), enter(1, 0), device=CPU),
+        part_batch(1, counter(CPU, 1, 20), leave(1, 1)),
+        full(2, counter(CPU, 2, 200), used(CPU.id, "pid:1", 2, 1)),
+    )
+    lane = spans[1].lanes[CPU.id, "counter"]
+    assert lane.device_uj == 20_000_000
+    # 100 J of idle are divided as 20 to 50, so that the span holds a little more than it saw at the worst, and nothing is invented.
+    assert lane.active_uj == 0
+    assert lane.held_uj == pytest.approx(100e6 * 20 / 70, abs=1)
+
+
+def test_a_child_that_outlives_its_parent_still_belongs_to_the_grandparent() -> None:
+    """A task that was started in a block and runs on after it: 100 J a second, cells at 1, 2 and 3 s."""
+    cells = [full(t, counter(GPU, t, 100 * t), used(GPU.id, "pid:1", t, t)) for t in (1, 2)]
+    _, spans = run(
+        opening(enter(1, 0)),
+        part_batch(0.75, enter(2, 0.25, parent=1), enter(3, 0.5, parent=2), leave(2, 0.75)),
+        *cells,
+        full(3, leave(3, 3), leave(1, 3), counter(GPU, 3, 300), used(GPU.id, "pid:1", 3, 3)),
+    )
+    assert {s: (active_j(a), own_j(a)) for s, a in spans.items()} == {1: (300, 25), 2: (50, 25), 3: (250, 250)}
+
+
+def test_a_leave_without_an_enter_is_nobodys() -> None:
+    pipeline, spans = run(
+        opening(), full(1, leave(9, 0.5), counter(GPU, 1, 100), used(GPU.id, "pid:1", 1, 1))
+    )
+    assert spans == {}
+    assert totals_j(pipeline, GPU) == {TREE.job: 100}
+
+
+def test_a_boundary_outside_its_cell_counts_at_the_cells_edge() -> None:
+    """Recorded while the tick before was being read, or after this one was stamped."""
+    _, spans = run(
+        opening(),
+        full(2, enter(1, -1), leave(1, 9), counter(GPU, 2, 100), used(GPU.id, "pid:1", 2, 1)),
+    )
+    assert active_j(spans[1]) == 100
+
+
+def test_a_cell_that_ends_before_it_began_loses_nothing() -> None:
+    pipeline, spans = run(
+        opening(enter(1, 0)),
+        full(2, counter(GPU, 2, 200), used(GPU.id, "pid:1", 2, 1)),
+        full(1, leave(1, 1), counter(GPU, 3, 300), used(GPU.id, "pid:1", 3, 2)),
+    )
+    assert active_j(spans[1]) == 200
+    assert totals_j(pipeline, GPU) == {workload_of(1).job: 200, TREE.job: 100}
+    assert pipeline.totals.residual_uj() == {GPU.id: 0}
+
+
+def test_trees_do_not_see_each_others_spans() -> None:
+    other = enter(2, 0)._replace(within=OTHER_TREE)
+    pipeline, spans = run(
+        opening(enter(1, 0), other, claim("pid:2", OTHER_TREE), used(GPU.id, "pid:2", 0, 0)),
+        full(
+            1,
+            leave(1, 1),
+            leave(2, 1)._replace(within=OTHER_TREE),
+            counter(GPU, 1, 100),
+            used(GPU.id, "pid:1", 1, 3),
+            used(GPU.id, "pid:2", 1, 1),
+        ),
+    )
+    assert {s: (active_j(a), device_j(a)) for s, a in spans.items()} == {1: (75, 100), 2: (25, 100)}
+    assert totals_j(pipeline, GPU) == {workload_of(1).job: 75, workload_of(2).job: 25}
+
+
+def test_tokens_count_for_the_span_and_for_those_around_it() -> None:
+    work = [Work(workload_of(2), at(0.5), 10, 5, 3, 1, span=2), Work(workload_of(1), at(0.5), 1, 0, 0, 1, span=1)]
+    pipeline, spans = run(
+        opening(enter(1, 0), enter(2, 0, parent=1), enter(3, 0)),
+        full(1, *work, Work(RIVAL, at(0.5), 100), Work(RIVAL, at(0.6), 1, span=77), leave(1, 1), leave(2, 1), leave(3, 1)),
+    )
+    assert spans[2].work == {"prompt_tokens": 10, "cached_tokens": 5, "generated_tokens": 3, "requests": 1}
+    assert spans[1].work == {"prompt_tokens": 11, "cached_tokens": 5, "generated_tokens": 3, "requests": 2}
+    assert spans[3].work == {}
+    assert pipeline.totals.work[RIVAL].prompt_tokens == 101
+
+
+def test_tokens_of_a_task_reach_the_grandparent_past_an_ended_parent() -> None:
+    _, spans = run(
+        opening(enter(1, 0), enter(2, 0, parent=1), enter(3, 0, parent=2), leave(2, 0)),
+        full(1, leave(3, 1), Work(workload_of(3), at(1), 7, span=3)),
+        full(2, leave(1, 2)),
+    )
+    assert {s: a.work.get("prompt_tokens") for s, a in spans.items()} == {1: 7, 2: None, 3: 7}
+
+
+@pytest.mark.parametrize(
+    ("entered", "left", "seen"),
+    [(0, 6, (2, 3)), (2.5, 6, (2.5, 3)), (0, 2.5, (2, 2.5)), (0, 1.5, None), (3.5, 6, None)],
+)
+def test_a_gap_is_told_to_the_spans_it_lies_in(entered: float, left: float, seen: tuple[float, float] | None) -> None:
+    """The counter restarts between 2 and 3 s."""
+    readings = [counter(GPU, t, j) for t, j in ((1, 500), (2, 600), (3, 1), (4, 101), (5, 201), (6, 301))]
+    _, spans = run(opening(), full(6, enter(1, entered), *readings, leave(1, left), used(GPU.id, "pid:1", 6, 1)))
+    gaps = [gap for gap in spans[1].gaps if gap.reason == "the counter restarted"]
+    assert [(gap.start, gap.end) for gap in gaps] == ([] if seen is None else [(at(seen[0]), at(seen[1]))])
+
+
+def test_a_gap_in_what_another_device_counts_is_nobodys_loss() -> None:
+    inside = GPU._replace(inside="module")
+    readings = [counter(inside, t, j) for t, j in ((0.1, 600), (1, 700), (2, 1), (3, 101))]
+    pipeline, spans = run(full(0, enter(1, 0)), full(3, *readings, leave(1, 3)))
+    assert spans[1].gaps == []
+    assert spans[1].lanes == {}
+    assert list(pipeline.totals.subdevice_energy_uj) == [(GPU.id, "counter")]
+
+
+def test_what_the_rest_of_the_host_drew_is_told_by_time() -> None:
+    _, spans = run(
+        opening(claim("pid:2", RIVAL), used(GPU.id, "pid:2", 0, 0)),
+        full(
+            4, enter(1, 1), leave(1, 2), counter(GPU, 4, 400), used(GPU.id, "pid:1", 4, 1), used(GPU.id, "pid:2", 4, 3)
+        ),
+    )
+    assert {w.job: uj / 1e6 for w, uj in spans[1].others.items()} == {RIVAL.job: 75}
+
+
+def test_the_pieces_of_one_run_are_its_sum() -> None:
+    batches = [
+        full(t, enter(t, t - 0.5), leave(t, t), counter(GPU, t, 100 * t * t), used(GPU.id, "pid:1", t, t)) for t in (1, 2, 3)
+    ]
+    _, spans = run(opening(claim("pid:2", RIVAL), used(GPU.id, "pid:2", 0, 0)), *batches)
+    pieces = [spans[1], spans[2], spans[3]]
+    pieces[1].work["requests"] = pieces[2].work["requests"] = 2
+    pieces[0].others[RIVAL] = pieces[2].others[RIVAL] = 5.0
+    whole = merge(pieces)
+    assert (whole.entered, whole.left) == (spans[1].entered, spans[3].left)
+    assert active_j(whole) == sum(active_j(p) for p in pieces) == 50 + 150 + 250
+    peaks = [p.lanes[GPU.id, "counter"].peak_uw for p in pieces]
+    assert whole.lanes[GPU.id, "counter"].peak_uw == max(peaks) == 500_000_000
+    assert whole.work == {"requests": 4}
+    assert whole.others == {RIVAL: 10.0}
+    assert merge(pieces[:1]) is spans[1]
+
+
+def test_a_new_book_is_empty() -> None:
+    book = SpanBook()
+    assert list(book.open_accounts()) == []
+    assert book.settle() == []
