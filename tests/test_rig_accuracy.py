@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-
 from tests.rig.rig import KEPLER, Fault, Gpu, Rig, Zone, load_burst, load_constant, load_square, sockets
 from tests.runtime.programs import PRELUDE, Done, python, rigged, run, wattledger
+
 from wattledger.testing import replay
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ time.sleep(0.25)
 f = final(run)
 out([f.start.mono_ns, f.end.mono_ns, f.to_dict()])
 """
-ZONE_OF = {"rapl:package-0": "intel-rapl:0", "rapl:package-1": "intel-rapl:1", "rapl:dram-0": "intel-rapl:0:2", "rapl:dram-1": "intel-rapl:1:2"}
+ZONE_OF = {f"rapl:{name}-{n}": f"intel-rapl:{n}{part}" for n in (0, 1) for name, part in (("package", ""), ("dram", ":2"))}
 
 
 class Row(NamedTuple):
@@ -105,7 +105,8 @@ def test_a_square_wave_that_no_sampling_could_follow(tmp_path: Path, phase_ms: f
 
 
 def test_a_burst_between_two_ticks(tmp_path: Path) -> None:
-    rig = Rig(gpus=(Gpu(load_burst(1.13, 0.05, 80, 650)),), zones=sockets(1, package=load_burst(1.13, 0.05, 50, 200), dram=load_constant(8)))
+    zones = sockets(1, package=load_burst(1.13, 0.05, 50, 200), dram=load_constant(8))
+    rig = Rig(gpus=(Gpu(load_burst(1.13, 0.05, 80, 650)),), zones=zones)
     found = measure(tmp_path, rig, 2.0)
     true_within_intervals(found, 3)
     exact_where_rapl(list(found.rows.values()))
@@ -179,8 +180,9 @@ def test_a_gpu_lost_on_the_way_is_said_and_allowed_for(tmp_path: Path, kind: str
 
 
 def test_a_zone_that_vanishes_is_said_and_allowed_for(tmp_path: Path) -> None:
-    zones = (Zone("intel-rapl:0", "package-0", load_constant(60), faults=(Fault("vanish", 1.3),)), Zone("intel-rapl:1", "package-1", load_constant(60)))
-    found = measure(tmp_path, Rig(zones=zones), 2.6, WATTLEDGER_AGENT_INTERVAL_S="0.5")
+    gone = Zone("intel-rapl:0", "package-0", load_constant(60), faults=(Fault("vanish", 1.3),))
+    other = Zone("intel-rapl:1", "package-1", load_constant(60))
+    found = measure(tmp_path, Rig(zones=(gone, other)), 2.6, WATTLEDGER_AGENT_INTERVAL_S="0.5")
     true_within_intervals(found, 2)
     exact_where_rapl([found.rows["rapl:package-1"]])
     assert any("package-0" in note for note in found.notes)
@@ -210,7 +212,8 @@ def test_a_gpu_call_that_hangs_stops_no_span_of_a_busy_program(tmp_path: Path) -
 
 
 def test_a_driver_that_never_answers_is_left_out_and_said(tmp_path: Path) -> None:
-    rig = Rig(gpus=(Gpu(load_constant(300), faults=(Fault("hang", 0, for_s=600),)),), zones=sockets(1, package=load_constant(60), dram=load_constant(8)))
+    hung = Gpu(load_constant(300), faults=(Fault("hang", 0, for_s=600),))
+    rig = Rig(gpus=(hung,), zones=sockets(1, package=load_constant(60), dram=load_constant(8)))
     found = measure(tmp_path, rig, 1.5)
     true_within_intervals(found, 2)
     assert any(note.startswith("nvml") and "did not answer" in note for note in found.notes)
@@ -219,8 +222,8 @@ def test_a_driver_that_never_answers_is_left_out_and_said(tmp_path: Path) -> Non
 def test_a_wrapped_command_is_as_exact(tmp_path: Path) -> None:
     load = load_square(0.3, 40, 240)
     rig = Rig(gpus=(Gpu(load),), zones=sockets(1, package=load, dram=load_constant(8)))
-    done = wattledger(rigged(tmp_path, rig), "run", "--scope", "host", "--json", "--record", str(tmp_path / "c"), "--", "sleep", "2")
-    found = done.value
+    words = ("run", "--scope", "host", "--json", "--record", str(tmp_path / "c"), "--", "sleep", "2")
+    found = wattledger(rigged(tmp_path, rig), *words).value
     [footprint] = replay(tmp_path / "c")
     told_all = told(rig, Done(0, json.dumps([footprint.start.mono_ns, footprint.end.mono_ns, found]), ""))
     true_within_intervals(told_all, 3)

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.runtime.programs import Done, blind, command, rigged, run, wattledger
 
 FAILS = ("--", "sh", "-c", "echo out; exit 3")
@@ -81,7 +80,8 @@ def test_a_full_disk_costs_the_file_and_nothing_else(tmp_path: Path, full_disk: 
 
 
 def test_a_full_disk_costs_the_capture_and_nothing_else(tmp_path: Path, full_disk: Path) -> None:
-    done = wattledger(rigged(tmp_path), "run", "--interval", "0.02", "--record", str(full_disk / "c.cap"), "--", "sh", "-c", "sleep 1; exit 3")
+    words = ("--interval", "0.02", "--record", str(full_disk / "c.cap"), "--", "sh", "-c", "sleep 1; exit 3")
+    done = wattledger(rigged(tmp_path), "run", *words)
     assert done.status == 3
     assert "capture was dropped: No space left" in done.err
     assert "energy" in done.err
@@ -141,7 +141,7 @@ def test_a_capture_replays_to_the_same_figures(tmp_path: Path) -> None:
 
 def test_a_capture_is_gzip_json_lines_under_its_header(tmp_path: Path) -> None:
     assert wattledger(blind(tmp_path), "run", "--record", "c.cap", "--", "true", cwd=tmp_path).status == 0
-    first, *rest = [json.loads(line) for line in gzip.open(tmp_path / "c.cap", "rt")]
+    first, *rest = map(json.loads, gzip.decompress((tmp_path / "c.cap").read_bytes()).splitlines())
     assert first["schema"] == "wattledger.capture/1"
     assert rest
     assert all(set(row) == {"at", "full", "s"} for row in rest)

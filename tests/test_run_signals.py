@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.runtime.programs import blind, command, wattledger
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -96,12 +95,16 @@ def test_a_signal_ignored_on_entry_stays_ignored(tmp_path: Path, name: str) -> N
     # nohup, and a shell's background jobs.
     code = f"import signal; print(signal.getsignal(signal.{name}) is signal.SIG_IGN)"
     number = getattr(signal, name)
-    done = wattledger(blind(tmp_path), "run", "--", sys.executable, "-c", code, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
+    words = ("run", "--", sys.executable, "-c", code)
+    done = wattledger(blind(tmp_path), *words, preexec_fn=lambda: signal.signal(number, signal.SIG_IGN))
     assert done.out == "True\n"
 
 
 def test_other_dispositions_are_the_defaults(tmp_path: Path) -> None:
-    code = "import signal; print([s.name for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1) if signal.getsignal(s) != signal.SIG_DFL])"
+    code = """
+from signal import *
+print([s.name for s in (SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGCHLD) if getsignal(s) != SIG_DFL])
+"""
     assert wattledger(blind(tmp_path), "run", "--", sys.executable, "-c", code).out == "[]\n"
 
 
@@ -111,9 +114,13 @@ def test_a_status_is_kept_where_ended_children_are_reaped_by_the_kernel(tmp_path
 
 
 def test_a_command_killed_from_outside_is_said_so(tmp_path: Path) -> None:
-    process = started(tmp_path, code="import os, time; print('ready', flush=True)\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(30)".replace("'pid'", repr(str(tmp_path / "pid"))))
-    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-        pass
+    code = f"""
+import os, time
+with open({str(tmp_path / "pid")!r}, "w") as file: file.write(str(os.getpid()))
+print("ready", flush=True)
+time.sleep(30)
+"""
+    process = started(tmp_path, code=code)
     os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
     _, err = process.communicate(timeout=10)
     assert process.returncode == 137

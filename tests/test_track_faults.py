@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from tests.runtime.programs import PRELUDE, blind, environ, python, rigged, run
 
 BODY = """
@@ -44,8 +43,9 @@ def test_wrong_words_are_named(tmp_path: Path, words: dict[str, object], named: 
 
 
 @pytest.mark.parametrize(("config", "named"), [
-    ({"grid.zon": "DE"}, "grid.zon"), ({"grid.zon": "DE"}, "grid.zone"), ({"zone": "DE"}, "zone"), ({"grid.zone": "Atlantis"}, "Atlantis"),
-    ({"agent.interval_s": "often"}, "often"), ("/no/such/file.toml", "/no/such/file.toml"), ({"facility.pue": 0.2}, "0.2"),
+    ({"grid.zon": "DE"}, "grid.zon"), ({"grid.zon": "DE"}, "grid.zone"), ({"zone": "DE"}, "zone"),
+    ({"grid.zone": "Atlantis"}, "Atlantis"), ({"agent.interval_s": "often"}, "often"),
+    ("/no/such/file.toml", "/no/such/file.toml"), ({"facility.pue": 0.2}, "0.2"),
     (5, "config"),
 ], ids=repr)  # fmt: skip
 def test_a_bad_configuration_is_one_warning_and_the_defaults(tmp_path: Path, config: object, named: str) -> None:
@@ -99,7 +99,6 @@ def test_a_folder_that_takes_no_state_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     env = rigged(tmp_path, WATTLEDGER_AGENT_INTERVAL_S="1") | {"XDG_STATE_HOME": str(tmp_path / "file")}
     done = python("""
-from wattledger.core.model import IdleFloor
 with track(job="x") as run:
     time.sleep(2.5)
 out([t.name for t in threading.enumerate() if t.name == "wattledger-sampler"])

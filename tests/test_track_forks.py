@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.runtime.programs import PRELUDE, blind, python, rigged, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="fork and /proc")
@@ -80,10 +79,10 @@ with track(job="p", scope="host") as run:
         os.wait()
     time.sleep(0.2)
 f = final(run)
-out([f.duration_s, [d.energy_j.value for d in f.devices if d.kind == "gpu"], threading.active_count()])
+out([f.duration_s, [d.energy_j.value for d in f.devices if d.kind == "gpu"], [t.name for t in threading.enumerate()]])
 """, rigged(tmp_path)).value
     assert found[1][0] == pytest.approx(200 * found[0], abs=2 * 20)
-    assert found[2] == 2
+    assert len(set(found[2])) == len(found[2])
 
 
 POOL = """

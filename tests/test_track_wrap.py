@@ -1,9 +1,9 @@
-"""The decorator leaves a function what it was: results, exceptions, generator protocol, signatures."""
+"""The decorator leaves a function what it was: results, exceptions, signatures, contexts."""
 
 import asyncio
 import inspect
 import traceback
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-class Mine(Exception):
+class MineError(Exception):
     pass
 
 
@@ -35,13 +35,13 @@ def test_a_function_keeps_result_name_and_signature() -> None:
 
 
 def test_an_exception_passes_unchanged_with_its_traceback() -> None:
-    error = Mine("x")
+    error = MineError("x")
 
     @track
     def bad() -> None:
         raise error
 
-    with pytest.raises(Mine) as caught:
+    with pytest.raises(MineError) as caught:
         bad()
     assert caught.value is error
     assert error.__cause__ is None
@@ -51,7 +51,7 @@ def test_an_exception_passes_unchanged_with_its_traceback() -> None:
 
 
 def test_a_block_swallows_nothing() -> None:
-    for kind in (Mine, KeyboardInterrupt, SystemExit, GeneratorExit, StopIteration):
+    for kind in (MineError, KeyboardInterrupt, SystemExit, GeneratorExit, StopIteration):
         with pytest.raises(kind), track(job="b") as run:
             raise kind
         assert repr(run).endswith("ended>")
@@ -106,11 +106,11 @@ def test_a_coroutine_stays_one_and_keeps_result_and_exception() -> None:
     @track(job="c")
     async def bad() -> None:
         await asyncio.sleep(0)
-        raise Mine
+        raise MineError
 
     assert inspect.iscoroutinefunction(good)
     assert asyncio.run(good(1)) == 2
-    with pytest.raises(Mine):
+    with pytest.raises(MineError):
         asyncio.run(bad())
 
 
@@ -133,153 +133,6 @@ def test_cancellation_reaches_the_coroutine() -> None:
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(main())
     assert done == ["cleaned"]
-
-
-def test_a_generator_keeps_its_protocol() -> None:
-    seen: list[Any] = []
-
-    @track(job="g")
-    def talk() -> Generator[int, str, str]:
-        for n in range(3):
-            try:
-                seen.append((yield n))
-            except Mine as error:
-                seen.append(error)
-                yield -1
-        return "done"
-
-    assert inspect.isgeneratorfunction(talk)
-    talker = talk()
-    error = Mine("in")
-    assert next(talker) == 0
-    assert talker.send("one") == 1
-    assert talker.throw(error) == -1
-    assert talker.send("two") == 2
-    with pytest.raises(StopIteration) as stop:
-        next(talker)
-    assert stop.value.value == "done"
-    assert seen == ["one", error, None]
-
-
-def test_closing_a_generator_runs_its_finally_at_once() -> None:
-    seen: list[str] = []
-
-    @track(job="g")
-    def held() -> Generator[int, None, None]:
-        try:
-            yield 1
-        finally:
-            seen.append("closed")
-
-    holder = held()
-    next(holder)
-    holder.close()
-    assert seen == ["closed"]
-    with pytest.raises(StopIteration):
-        next(holder)
-
-
-def test_a_generator_may_answer_an_exception_with_its_own() -> None:
-    @track(job="g")
-    def picky() -> Generator[int, None, None]:
-        try:
-            yield 1
-        except Mine as error:
-            raise ValueError from error
-
-    picker = picky()
-    next(picker)
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the type is the point
-        picker.throw(Mine())
-    assert isinstance(caught.value.__cause__, Mine)
-
-
-def test_a_generator_can_be_delegated_to() -> None:
-    @track(job="g")
-    def inner() -> Generator[int, None, int]:
-        yield 1
-        return 2
-
-    def outer() -> Generator[int, None, int]:
-        return (yield from inner())
-
-    walker = outer()
-    assert next(walker) == 1
-    with pytest.raises(StopIteration) as stop:
-        next(walker)
-    assert stop.value.value == 2
-
-
-def test_a_generator_does_not_lend_its_run_to_its_consumer() -> None:
-    @track(job="g")
-    def numbers() -> Generator[int, None, None]:
-        yield from range(2)
-
-    with track(job="consumer") as consumer:
-        for _ in numbers():
-            with track(job="between") as between:
-                pass
-            assert between.parent is consumer
-
-
-def test_an_async_generator_keeps_its_protocol() -> None:
-    seen: list[Any] = []
-
-    @track(job="a")
-    async def talk() -> AsyncGenerator[int, str]:
-        for n in range(3):
-            try:
-                seen.append((yield n))
-            except Mine as error:
-                seen.append(error)
-                yield -1
-
-    async def main() -> None:
-        talker = talk()
-        error = Mine("in")
-        assert await talker.__anext__() == 0
-        assert await talker.asend("one") == 1
-        assert await talker.athrow(error) == -1
-        assert await talker.asend("two") == 2
-        with pytest.raises(StopAsyncIteration):
-            await talker.__anext__()
-        assert seen == ["one", error, None]
-
-    assert inspect.isasyncgenfunction(talk)
-    asyncio.run(main())
-
-
-def test_closing_an_async_generator_runs_its_finally_at_once() -> None:
-    seen: list[str] = []
-
-    @track(job="a")
-    async def held() -> AsyncGenerator[int, None]:
-        try:
-            yield 1
-        finally:
-            await asyncio.sleep(0)
-            seen.append("closed")
-
-    async def main() -> None:
-        holder = held()
-        await holder.__anext__()
-        await holder.aclose()
-        assert seen == ["closed"]
-
-    asyncio.run(main())
-
-
-def test_an_async_generator_is_iterated_like_any_other() -> None:
-    @track(job="a")
-    async def count() -> AsyncGenerator[int, None]:
-        for n in range(3):
-            await asyncio.sleep(0)
-            yield n
-
-    async def main() -> list[int]:
-        return [n async for n in count()]
-
-    assert asyncio.run(main()) == [0, 1, 2]
 
 
 def test_one_tracker_object_serves_many_entries_nested_and_again() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from tests.bench.machine import Silent, answer, machine, start
+from tests.bench.machine import SilentToolError, answer, machine, start
 from tests.bench.table import Row
 from tests.bench.venvs import Tool
 from tests.rig.rig import VOLTA, Gpu, Load, Rig, Zone, load_constant, load_square, load_steps
@@ -53,12 +53,10 @@ def loads(top_w: float) -> dict[str, Load]:
 
 
 def cases(dice: random.Random) -> Iterator[Case]:
-    """Eight cards or two sockets a machine; each card's refresh and load begin at a moment of their own."""
+    """Eight cards or four sockets a machine; each one's refresh and load begin at a moment of their own."""
     for name, load in loads(600).items():
         for sensor, card in CARDS.items():
-            gpus = [
-                replace(card, load=shifted(load, dice), phase_ms=dice.uniform(0, card.refresh_ms)) for _ in range(PHASES)
-            ]
+            gpus = [replace(_own_pace(card, dice), load=shifted(load, dice)) for _ in range(PHASES)]
             yield Case(sensor, name, machine(gpus))
     for name, load in loads(220).items():
         yield Case("RAPL", name, machine((), _sockets(load, dice, range_uj=262_143_328_850)))
@@ -66,8 +64,14 @@ def cases(dice: random.Random) -> Iterator[Case]:
     yield Case("RAPL", "multi-wrap", machine((), _sockets(load_constant(200), dice, range_uj=520_000_000)))
 
 
+def _own_pace(card: Gpu, dice: random.Random) -> Gpu:
+    """No two cards refresh at quite the same rate; if all did, those of a machine would lag alike at both ends of a body."""
+    refresh_ms = card.refresh_ms * dice.uniform(0.95, 1)
+    return replace(card, refresh_ms=refresh_ms, phase_ms=dice.uniform(0, refresh_ms))
+
+
 def _sockets(load: Load, dice: random.Random, *, range_uj: int) -> list[Zone]:
-    starts = [dice.randrange(range_uj) for _ in range(2)]
+    starts = [dice.randrange(range_uj) for _ in range(4)]
     return [
         Zone(f"intel-rapl:{i}", f"package-{i}", shifted(load, dice), range_uj=range_uj, start_uj=start, refresh_us=977)
         for i, start in enumerate(starts)
@@ -127,7 +131,13 @@ def measure(tools: Sequence[Tool], *, lengths_s: Sequence[float] = LENGTHS_S, se
         for i, length_s in enumerate(lengths_s):
             values = {name: _shown(found, i, case) for name, found in answers.items()}
             target = TARGETS[case.sensor].get(length_s)
-            rows.append(Row(f"{case.sensor}, {case.load}, {length_s:g} s", "% off", values, target))
+            name = f"{case.sensor}, {case.load}, {length_s:g} s"
+            rows.append(
+                Row(name, "% off", values, target, note="" if "codecarbon" not in values else "CodeCarbon: of all together")
+            )
+            if case.sensor != "RAPL" and case.load.startswith("square"):
+                whole = {n: _shown(found, i, case, together=True) for n, found in answers.items()}
+                rows.append(Row(f"{name}, {PHASES} GPUs together", "% off", whole, target))
     return rows
 
 
@@ -139,13 +149,16 @@ def can(tool: Tool, case: Case) -> bool:
 def _bodies(process: "subprocess.Popen[str]", length_s: float) -> list[Any] | str:
     try:
         found: list[Any] = answer(process, length_s + TOOLS_S)
-    except Silent as silent:
+    except SilentToolError as silent:
         return str(silent)
     return found
 
 
-def _shown(found: list[Any] | str, i: int, case: Case) -> float | str:
+def _shown(found: list[Any] | str, i: int, case: Case, *, together: bool = False) -> float | str:
     if isinstance(found, str):
         return found[:60]
     errors = errors_pct(case.rig, found[i])
+    if together:
+        pairs = [(row[3], truth) for row in found[i] if (truth := truth_j(case.rig, row[0], row[1], row[2]))]
+        errors = [100 * abs(sum(j for j, _ in pairs) / sum(t for _, t in pairs) - 1)] if pairs else []
     return statistics.median(errors) if errors else "says nothing"

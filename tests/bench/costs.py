@@ -1,12 +1,14 @@
-"""What measuring costs: importing, the first span, a span, a hundred thousand of them, and an open span in which nothing happens."""
+"""What measuring costs: importing, the first span, a span, a hundred thousand of them, and an idle open one."""
 
+import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from tests.bench.machine import Silent, ask, machine
+from tests.bench.machine import SilentToolError, ask, machine
 from tests.bench.table import Row
 from tests.bench.venvs import Tool, environment
 from tests.rig.rig import Gpu, Rig, load_constant, load_square, sockets
@@ -30,11 +32,8 @@ def node(*, latency_us: float = 0) -> Rig:
     """Eight GPUs and two sockets.  Sockets that say the same to the digit would be taken for one die seen twice."""
     gpus = [Gpu(load_square(0.2, 80, 500 + i), phase_ms=12.5 * i, latency_us=latency_us) for i in range(8)]
     zones = sockets(2, package=load_constant(100), dram=load_constant(10))
-    return machine(gpus, [z if z.key < "intel-rapl:1" else _other(z) for z in zones])
-
-
-def _other(zone: Any) -> Any:
-    return type(zone)(**{**vars(zone), "load": load_constant(90), "start_uj": 10**9})
+    other = [replace(zone, start_uj=10**9) if zone.key.startswith("intel-rapl:1") else zone for zone in zones]
+    return machine(gpus, other)
 
 
 def imports(tools: Sequence[Tool]) -> list[Row]:
@@ -56,8 +55,6 @@ def _import_costs(tool: Tool) -> tuple[float, float]:
 
 
 def _numbers(argv: Sequence[str]) -> list[float]:
-    import os
-
     done = subprocess.run(argv, env={**os.environ, **environment()}, capture_output=True, text=True, check=True)
     return [float(word) for word in done.stdout.split()]
 
@@ -69,7 +66,7 @@ def _median(values: Any) -> float:
 def _each(call: Callable[[], float]) -> float | str:
     try:
         return call()
-    except Silent as silent:
+    except SilentToolError as silent:
         return str(silent)[:60]
 
 
@@ -105,13 +102,20 @@ def _us(name: str, spans: dict[str, list[float]], of: Callable[..., float], targ
 def idle(tools: Sequence[Tool], *, seconds: int = 30) -> list[Row]:
     """An open measurement in a program that sleeps; each with its own defaults, one after another."""
     rig = node()
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for tool in tools:
         print(f"idle: {tool.name}, {seconds} s", file=sys.stderr)
         try:
             found[tool.name] = ask(rig, tool, "idle", str(seconds), timeout_s=seconds + 60)
-        except Silent as silent:
+        except SilentToolError as silent:
             found[tool.name] = {"own_pct": str(silent)}
-    parts = (("own_pct", "CPU of an open, idle measurement", "% of a core", 0.3), ("helpers_pct", "its helper processes", "% of a core", None),
-             ("wakes_per_s", "wake-ups", "1/s", None))  # fmt: skip
-    return [Row(name, unit, {t: f[key] for t, f in found.items() if key in f}, target, note="8 GPUs, 2 sockets") for key, name, unit, target in parts]
+    parts = (
+        ("own_pct", "CPU of an open, idle measurement", "% of a core", 0.3),
+        ("helpers_pct", "its helper processes", "% of a core", None),
+        ("wakes_per_s", "wake-ups", "1/s", None),
+    )
+    rows = []
+    for key, name, unit, target in parts:
+        values = {tool: figures[key] for tool, figures in found.items() if key in figures}
+        rows.append(Row(name, unit, values, target, note="8 GPUs, 2 sockets, 1 Hz (theirs: their own pace)"))
+    return rows

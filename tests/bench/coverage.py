@@ -1,7 +1,7 @@
 """How often a stated 95 % interval holds the truth: random machines, loads and lengths, each device and the total.
 
-Twice: with sensors that are exact but for what they are (refresh, averaging), and with a gain drawn for each device and run from the
-very interval that our own table gives its model.
+Twice: with sensors that are exact but for what they are (refresh, averaging), and with a gain drawn for each model and run from
+the very interval that our own table gives it.
 """
 
 import math
@@ -32,10 +32,12 @@ def measure(tools: Sequence[Tool], *, seed: int = 1) -> list[Row]:
         for rig, process, length_s in asked:
             for energies in answer(process, length_s + 60):
                 judge(rig, energies, dice, held)
-    return [
-        Row(f"95 % intervals that hold the truth: {what}", "%", {"wattledger": 100 * sum(h) / len(h)}, 93, at_least=True, note=f"of {len(h)}")
-        for what, h in sorted(held.items())
-    ]
+    return [_row(what, results) for what, results in sorted(held.items())]
+
+
+def _row(what: str, results: Sequence[bool]) -> Row:
+    values = {"wattledger": 100 * sum(results) / len(results)}
+    return Row(f"95 % intervals that hold the truth: {what}", "%", values, 93, at_least=True, note=f"of {len(results)}")
 
 
 def _start(ours: Tool, dice: random.Random) -> "tuple[Rig, subprocess.Popen[str], float]":
@@ -47,7 +49,8 @@ def _start(ours: Tool, dice: random.Random) -> "tuple[Rig, subprocess.Popen[str]
 
 def any_load(dice: random.Random, top_w: float) -> Load:
     """One to five steps of 5 ms to 2 s, repeating."""
-    steps = [(math.exp(dice.uniform(math.log(0.005), math.log(2))), dice.uniform(0.05, 1) * top_w) for _ in range(dice.randint(1, 5))]
+    n = dice.randint(1, 5)
+    steps = [(math.exp(dice.uniform(math.log(0.005), math.log(2))), dice.uniform(0.05, 1) * top_w) for _ in range(n)]
     return load_steps(*steps, repeat=True)
 
 

@@ -12,7 +12,7 @@ from tests.bench.venvs import Tool, environment
 from tests.rig.rig import Gpu, Rig, Zone
 
 
-class Silent(RuntimeError):
+class SilentToolError(RuntimeError):
     """A tool that gave no answer; the table says why."""
 
 
@@ -36,14 +36,14 @@ def start(rig: Rig, argv: Sequence[str]) -> subprocess.Popen[str]:
 
 
 def answer(process: subprocess.Popen[str], timeout_s: float) -> Any:
-    """What it says, as JSON.  Raises ``Silent`` with its last words."""
+    """What it says, as JSON.  Raises ``SilentToolError`` with its last words."""
     try:
         out, err = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
         process.kill()
-        raise Silent(f"no answer in {timeout_s:g} s") from None
+        raise SilentToolError(f"no answer in {timeout_s:g} s") from None
     if process.returncode:
-        raise Silent((err.strip().splitlines() or ["no answer"])[-1])
+        raise SilentToolError((err.strip().splitlines() or ["no answer"])[-1])
     return json.loads(out.splitlines()[-1])
 
 

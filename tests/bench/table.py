@@ -35,7 +35,7 @@ class Report:
 
     tools: Sequence[Tool]
     rows: list[Row]
-    machine: str = field(default_factory=lambda: f"{_processor()}, {os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}")
+    machine: str = field(default_factory=lambda: _machine())
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="minutes"))
 
     def markdown(self) -> str:
@@ -46,7 +46,8 @@ class Report:
             mark = "" if row.target is None else "MISSED" if row.missed() else "met"
             target = "" if row.target is None else f"{'≥' if row.at_least else '≤'} {shown(row.target)}"
             cells = [shown(row.values.get(name, "")) for name in names]
-            lines.append(_line([row.name, row.unit, *cells, *_ratios(row, names), target, " ".join(filter(None, [mark, row.note]))]))
+            remark = " ".join(filter(None, [mark, row.note]))
+            lines.append(_line([row.name, row.unit, *cells, *_ratios(row, names), target, remark]))
         return "\n".join(lines)
 
     def write(self, path: Path) -> None:
@@ -77,6 +78,10 @@ def _ratios(row: Row, names: Iterable[str]) -> list[str]:
 
 def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def _machine() -> str:
+    return f"{_processor()}, {os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}"
 
 
 def _processor() -> str:

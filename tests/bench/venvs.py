@@ -67,6 +67,6 @@ def _commit() -> str:
 
 def environment() -> dict[str, str]:
     """What every tool is run with: our packages on the path, no agent, nothing learnt on another machine."""
-    paths = [str(ROOT / "agent"), str(ROOT / "exporters")]
+    paths = [str(ROOT), str(ROOT / "agent"), str(ROOT / "exporters")]
     quiet = {"PYTHONWARNINGS": "ignore", "XDG_STATE_HOME": tempfile.mkdtemp(prefix="wattledger-bench-")}
     return {"PYTHONPATH": ":".join(paths), "PYTHONDONTWRITEBYTECODE": "", **quiet}

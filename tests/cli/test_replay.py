@@ -63,7 +63,6 @@ def test_a_recorded_run_replays_to_the_figures_it_printed(front: Front, tmp_path
     assert {**replayed, "notes": []} == {**printed, "notes": []}
 
 
-@pytest.mark.xfail(strict=True, reason="the recorder's header does not carry sensor_notes yet (runtime/wrapped.py)")
 def test_a_recorded_run_replays_to_the_notes_it_printed(front: Front, tmp_path: Path) -> None:
     printed = recorded(tmp_path)
     assert json.loads(front("replay", "--json", "x.cap").out)["notes"] == printed["notes"]

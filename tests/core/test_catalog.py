@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wattledger import __version__
 from wattledger.core.attribution import split
 from wattledger.core.catalog import CATALOG, Metric, Row, number_text
-from wattledger.core.model import Device, Instant, Method, Use, Work, Workload
+from wattledger.core.model import Device, Factor, Instant, Method, Use, Work, Workload
 from wattledger.core.totals import Health, Snapshot, Totals
 
 AT = Instant(1, 1)
@@ -194,8 +194,9 @@ def test_a_sum_over_device_power_counts_each_watt_once() -> None:
 
 
 def test_a_source_that_is_gone_reads_0_and_keeps_its_errors() -> None:
-    snapshot = Totals().snapshot(("DE", 329.0, "annual-average"), {"nvml": Health(False, 0.5, 2, "gone")})
+    grid = Factor("grid", "DE", 329.0, "gCO2e/kWh", "direct", "EEA", "2023", "annual-average", 1.1)
+    snapshot = Totals().snapshot(grid, {"nvml": Health(False, 0.5, 2, "gone")})
     assert rows("wattledger_source_up", snapshot) == [(("nvml",), 0)]
     assert rows("wattledger_source_errors_total", snapshot) == [(("nvml",), 2)]
     assert rows("wattledger_source_read_seconds", snapshot) == [(("nvml",), 0.5)]
-    assert rows("wattledger_grid_carbon_intensity_grams_per_kwh", snapshot) == [(("DE", "annual-average"), 329.0)]
+    assert rows("wattledger_grid_carbon_intensity_grams_per_kwh", snapshot) == [(("DE", "EEA", "average", "annual-average"), 329.0)]

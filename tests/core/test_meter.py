@@ -244,6 +244,25 @@ def test_a_change_of_kind_forgets_the_suspects() -> None:
     assert meter.stuck() == []
 
 
+def test_power_before_a_suspend_does_not_tell_of_the_time_since() -> None:
+    meter = Meter()
+    meter.take(gauge(GPU, 0, 100))
+    meter.take(counter(CPU, 0, 0))
+    meter.resume()
+    assert cast(Lost, meter.take(gauge(GPU, 4, 100))).gap == (GPU, at(0), at(4), "the machine was suspended")
+    assert isinstance(meter.take(gauge(GPU, 5, 100)), Measured)
+    # A register says itself what it counted.
+    assert cast(Measured, meter.take(counter(CPU, 4, 50))).interval.energy_uj == 50_000_000
+
+
+def test_a_suspend_is_over_once_the_kind_of_reading_has_changed() -> None:
+    meter = Meter()
+    meter.take(gauge(GPU, 0, 100))
+    meter.resume()
+    assert isinstance(meter.take(counter(GPU, 1, 0)), Lost)
+    assert isinstance(meter.take(counter(GPU, 2, 50)), Measured)
+
+
 def test_devices_do_not_know_each_other() -> None:
     meter = Meter()
     assert isinstance(meter.take(counter(CPU, 0, 0)), First)

@@ -129,8 +129,8 @@ def _work() -> Work:
 
 def snapshot() -> Snapshot:
     """The totals at the end of the stored capture, with the health that a session would have added."""
-    totals = replay_all(CAPTURE).pipeline.totals
-    return totals.snapshot(("DE", 329.0, "annual-average"), HEALTH)
+    pipeline = replay_all(CAPTURE).pipeline
+    return pipeline.totals.snapshot(pipeline.factors["grid"], HEALTH)
 
 
 def renderings() -> dict[str, bytes]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from wattledger.core.meter import Meter, Measured
+from wattledger.core.meter import Measured, Meter
 from wattledger.core.model import EnergyCounter, Instant
 from wattledger.core.ports import Host, Source, SourceGone
 from wattledger.sources import rapl

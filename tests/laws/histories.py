@@ -22,6 +22,7 @@ from wattledger.core.model import (
     IdleFloor,
     Instant,
     PowerGauge,
+    Resume,
     Sample,
     Work,
     Workload,
@@ -132,6 +133,10 @@ class World:
                 self._read(device, "none")
         self._tick()
 
+    def _suspend(self, ms: int) -> None:
+        self._pass(ms)
+        self.samples.append(Resume(self.now(), ms * MS))
+
     def _use(self, device: int, who: int, ms: int) -> None:
         device_id = sorted(UNITS)[device]
         key = device_id, WHO[who]
@@ -232,6 +237,7 @@ fact = st.one_of(
     st.tuples(st.just("work"), tree, small(0, 99)),
     st.tuples(st.just("mark"), tree),
     st.tuples(st.just("end"), who),
+    st.tuples(st.just("suspend"), duration_ms),
     st.just(("tick",)),
     st.just(("flush",)),
 )

@@ -1,8 +1,8 @@
 """nvidia-smi logs beside an external meter on the same cards: what our meter makes of the log, against the meter.
 
-Recordings of the SC24 "part-time power measurements" study.  Facts of its format: 18 bytes a sample, a 16-bit clock of 2933.5 ticks
-a millisecond, then four pairs of voltage (0.007568 V) and current (0.0488 A) as 12 bits above 4; the meter's first sample lies 50 ms
-before its start file; nvidia-smi wrote local time, one hour ahead of it.
+Recordings of the SC24 "part-time power measurements" study.  Facts of its format: 18 bytes a sample, a 16-bit clock of 2933.5
+ticks a millisecond, then four pairs of voltage (0.007568 V) and current (0.0488 A) as 12 bits above 4; the meter's first sample
+lies 50 ms before its start file; nvidia-smi wrote local time, one hour ahead of it.
 """
 
 import csv
@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+
 from wattledger.core.model import Batch, Device, Instant, PowerGauge
 from wattledger.core.pipeline import Pipeline
 from wattledger.factors.gains import gain
@@ -59,7 +60,8 @@ def logged_w(log: Path) -> list[tuple[int, float]]:
     with log.open(newline="") as lines:
         rows = list(csv.DictReader(lines, skipinitialspace=True))
     times = (datetime.strptime(row["timestamp"], "%Y/%m/%d %H:%M:%S.%f").replace(tzinfo=UTC) for row in rows)
-    return [(round(t.timestamp() * 1000) * 1_000_000 - HOUR_NS, float(r["power.draw [W]"])) for t, r in zip(times, rows, strict=True)]
+    times_ns = (round(t.timestamp() * 1000) * 1_000_000 - HOUR_NS for t in times)
+    return [(at_ns, float(row["power.draw [W]"])) for at_ns, row in zip(times_ns, rows, strict=True)]
 
 
 def trapezoid_j(points: list[tuple[int, float]]) -> float:
@@ -84,10 +86,11 @@ def test_integrated_power_is_within_seven_per_cent_of_the_meter(folder: str, mod
     truth_j = trapezoid_j([p for p in meter if start_ns <= p[0] <= end_ns])
     device = Device(f"GPU-{folder}", "gpu", model, None, 100_000_000, 500_000_000)
     energy_j = our_joules(device, [p for p in log if start_ns <= p[0] <= end_ns])
-    print(f"{folder}: {energy_j:.1f} J of {truth_j:.1f} J, {100 * (energy_j / truth_j - 1):+.2f} % over {(end_ns - start_ns) / 1e9:.2f} s")
+    length_s = (end_ns - start_ns) / 1e9
+    print(f"{folder}: {energy_j:.1f} J of {truth_j:.1f} J, {100 * (energy_j / truth_j - 1):+.2f} % over {length_s:.2f} s")
     assert energy_j == pytest.approx(truth_j, rel=0.07)
     # The interval that we state for such a card holds it.
-    g95 = gain("gpu", model, "integrated", (end_ns - start_ns) / 1e9).g95
+    g95 = gain("gpu", model, "integrated", length_s).g95
     assert energy_j / g95 <= truth_j <= energy_j * g95
 
 

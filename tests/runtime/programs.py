@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-
 from tests.rig.rig import Gpu, NoCompiler, Rig, build, load_constant, sockets
 
 ROOT = Path(__file__).parents[2]

@@ -107,15 +107,27 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     one_line(caught, tmp_path / "none")
 
 
-@pytest.mark.parametrize("data", [
-    b"", b"not gzip", gzip.compress(b""), gzip.compress(b"\n"), gzip.compress(b"\xff\xfe"), gzip.compress(b"{}\n"), gzip.compress(b"5\n"),
-    gzip.compress(b'{"schema": "other/1"}\n'), gzip.compress(json.dumps({"schema": SCHEMA}).encode() + b"\n{}\n"),
-    gzip.compress(json.dumps({"schema": SCHEMA}).encode() + b'\n{"at": [1, 2], "full": true, "s": [["Nothing", 1]]}\n'),
-    gzip.compress(json.dumps({"schema": SCHEMA}).encode() + b'\n{"at": [1, 2], "full": true, "s": [["Claim", 1]]}\n'),
-    gzip.compress(json.dumps({"schema": SCHEMA}).encode() + b'\n{"at": [1], "full": true, "s": []}\n'),
-    gzip.compress(json.dumps({"schema": SCHEMA}).encode() + b'\n{"at": [1, 2], "full": true, "s": [["EnergyCounter", "GPU-9", [1, 2], 5, null]]}\n'),
+HEADER = json.dumps({"schema": SCHEMA}).encode()
+
+
+@pytest.mark.parametrize("data", [b"", b"not gzip", gzip.compress(b""), gzip.compress(b"\n"), gzip.compress(b"\xff\xfe")])
+def test_what_is_no_capture_at_all_is_one_line(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "c"
+    path.write_bytes(data)
+    with pytest.raises(CaptureError) as caught:
+        load(path)
+    one_line(caught, path)
+
+
+@pytest.mark.parametrize("text", [
+    b"{}", b"5", b'{"schema": "other/1"}', HEADER + b"\n{}",
+    HEADER + b'\n{"at": [1, 2], "full": true, "s": [["Nothing", 1]]}',
+    HEADER + b'\n{"at": [1, 2], "full": true, "s": [["Claim", 1]]}',
+    HEADER + b'\n{"at": [1, 2], "full": true, "s": [["EnergyCounter", "GPU-9", [1, 2], 5, null]]}',
+    HEADER + b'\n{"at": [1], "full": true, "s": []}',
 ])  # fmt: skip
-def test_a_foreign_file_is_one_line(tmp_path: Path, data: bytes) -> None:
+def test_a_foreign_file_is_one_line(tmp_path: Path, text: bytes) -> None:
+    data = gzip.compress(text + b"\n")
     path = tmp_path / "c"
     path.write_bytes(data)
     with pytest.raises(CaptureError) as caught:
@@ -130,7 +142,7 @@ def test_a_folder_is_one_line(tmp_path: Path) -> None:
 
 
 @given(st.data())
-def test_a_cut_or_damaged_capture_is_one_line_or_what_was_written(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_a_damaged_capture_is_one_line(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("c")
     batches = [Batch(AT, True, EVERYTHING)] * 3
     whole = recorded(folder / "c", *batches).read_bytes()

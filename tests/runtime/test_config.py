@@ -70,10 +70,12 @@ def test_the_environment_beats_the_file_and_flags_beat_both(home: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "says"), [
-    ('[grid]\nzoen = "DE"', "grid.zone"), ('[gird]\nzone = "DE"', "grid.zone"), ("[sources.nvlm]\nenabled = false", "sources.nvml.enabled"),
-    ('zone = "DE"', "zone"), ("[agent]\ninterval_s = true", "agent.interval_s"), ('[agent]\ninterval_s = "1 s"', "1 s"),
-    ("[agent]\ninterval_s = 0", "agent.interval_s"), ("[agent]\ninterval_s = nan", "agent.interval_s"), ("[agent]\ninterval_s = inf", "agent.interval_s"),
-    ("[facility]\npue = -1", "facility.pue"), ("[facility]\npue = inf", "facility.pue"), ('[facility]\nrest = "maybe"', "on or off"),
+    ('[grid]\nzoen = "DE"', "grid.zone"), ('[gird]\nzone = "DE"', "grid.zone"), ('zone = "DE"', "zone"),
+    ("[sources.nvlm]\nenabled = false", "sources.nvml.enabled"), ('[agent]\ninterval_s = "1 s"', "1 s"),
+    ("[agent]\ninterval_s = true", "agent.interval_s"), ("[agent]\ninterval_s = 0", "agent.interval_s"),
+    ("[agent]\ninterval_s = nan", "agent.interval_s"), ("[agent]\ninterval_s = inf", "agent.interval_s"),
+    ("[facility]\npue = -1", "facility.pue"), ("[facility]\npue = inf", "facility.pue"),
+    ('[facility]\nrest = "maybe"', "on or off"),
     ('[sources.nvml]\nenabled = "perhaps"', "true or false"), ("[grid", "not TOML"), ("[sources.rapl]\ncpu_max_w = 5", "cpu_max_w"),
     ("[sources.estimate]\ncpu_max_w = inf", "cpu_max_w"), ("[sources.nvlm]", "sources.nvlm"), ("[gird]", "gird"),
 ])  # fmt: skip
@@ -124,8 +126,8 @@ def test_an_unknown_variable_is_one_warning_with_the_nearest_name(home: Path) ->
 
 
 def test_what_kubernetes_and_users_set_is_no_setting_and_no_warning(home: Path) -> None:
-    names = ("PORT", "PORT_9909_TCP", "PORT_9909_TCP_ADDR", "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_METRICS", "JOB", "MODEL", "LABELS",
-             "RUN_ID", "RECORDINGS")  # fmt: skip
+    kubernetes = ("PORT", "PORT_9909_TCP", "PORT_9909_TCP_ADDR", "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_METRICS")
+    names = (*kubernetes, "JOB", "MODEL", "LABELS", "RUN_ID", "RECORDINGS")
     assert load(environ(home, **{f"WATTLEDGER_{name}": "tcp://10.0.0.1:9909" for name in names})).warnings == ()
 
 

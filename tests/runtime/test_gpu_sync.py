@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from tests.runtime.programs import blind, python
 
 # Stand-ins for libraries that are not ours: what each would do on a GPU is written down.

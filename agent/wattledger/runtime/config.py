@@ -5,6 +5,7 @@ An unknown key in a file is an error with the nearest right name; in the environ
 named wattledger puts variables there that nobody wrote.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,6 +140,8 @@ def _from_file(path: Path) -> dict[str, Value]:
     names = dict(all_keys())
     found = {}
     for name, value in _leaves(tree, ""):
+        if isinstance(value, dict) and any(known.startswith(f"{name}.") for known in names):
+            continue  # a section with nothing in it
         if name not in names:
             raise ConfigError(f"{path}: no setting {name!r}{nearest(name, names)}; `wattledger config default` lists them")
         found[name] = Value(_checked(name, value, str(path)), str(path))
@@ -147,7 +150,7 @@ def _from_file(path: Path) -> dict[str, Value]:
 
 def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
@@ -161,6 +164,8 @@ def _from_environ(environ: Mapping[str, str]) -> tuple[dict[str, Value], tuple[s
         if not variable.startswith("WATTLEDGER_"):
             continue
         short = variable.removeprefix("WATTLEDGER_")
+        if short in names and not text:
+            continue  # compose files leave variables empty that nobody set
         if short in names:
             found[names[short]] = Value(_checked(names[short], text, variable), variable)
         elif short not in NOT_KEYS and not short.startswith(("PORT", "SERVICE_", "RIG_")):
@@ -175,12 +180,12 @@ def _checked(name: str, value: Any, where: str) -> Any:
             if isinstance(value, bool):
                 raise ValueError
             number = float(value)
-            if number != number or number < 0 or (name == "agent.interval_s" and not 0.02 <= number <= 3600):
+            if not math.isfinite(number) or number < 0 or (name == "agent.interval_s" and not 0.02 <= number <= 3600):
                 raise ValueError
             return number
         if kind == "bool":
             return {"true": True, "false": False, "1": True, "0": False, "on": True, "off": False}[str(value).lower()]
-        text = value if isinstance(value, str) else str(value).lower()
+        text = value if isinstance(value, str) and "|" not in kind else str(value).lower()
         if "|" in kind and {"true": "on", "false": "off"}.get(text, text) not in kind.split("|"):
             raise ValueError
         return {"true": "on", "false": "off"}.get(text, text) if "|" in kind else text

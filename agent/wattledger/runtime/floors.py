@@ -3,8 +3,9 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from wattledger.core.model import IdleFloor, Instant
 
@@ -12,14 +13,20 @@ NAME = "floors.json"
 
 
 def load(folder: Path | None) -> list[IdleFloor]:
-    """What earlier runs learnt; a file that cannot be read is as good as none: it will be learnt again."""
+    """What earlier runs learnt; a file that cannot be read or believed is as good as none: it will be learnt again."""
     if folder is None:
         return []
     try:
-        rows = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        return [IdleFloor(r["device"], r["state"], int(r["power_uw"]), Instant(0, int(r["wall_ns"])), int(r["n"])) for r in rows]
+        return [_floor(row) for row in json.loads((folder / NAME).read_text(encoding="utf-8"))]
     except (OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
         return []
+
+
+def _floor(row: Mapping[str, Any]) -> IdleFloor:
+    device, state, power_uw, n = str(row["device"]), row["state"], int(row["power_uw"]), int(row["n"])
+    if state not in ("empty", "context") or not isinstance(row["device"], str) or power_uw < 0 or n < 1:
+        raise ValueError(f"not a floor: {row}")
+    return IdleFloor(device, state, power_uw, Instant(0, int(row["wall_ns"])), n)
 
 
 def save(folder: Path | None, floors: Iterable[IdleFloor]) -> None:

@@ -1,8 +1,8 @@
 """One source, kept from doing harm: its failures translated, its time watched, its hanging kept to itself.
 
-A boundary reads inline (25 us; a hand-off to a thread costs 80) for as long as the source answers quickly; after one call over 20 ms it
-lives on a thread of its own for good, and a boundary takes its latest reading.  Full ticks read a driver that can hang on its own thread
-from the start: that is the watchdog.  While its call is under way no boundary joins it.
+The kernel's files are read inline (25 us), until one call takes over 20 ms.  A driver, whose calls may never come back, is read on a thread of
+its own from the start: a boundary waits 20 ms for it at most, a full tick 250, and neither waits again until it has answered.  The hand-off
+costs 80 us, but only once in a tenth of the sensor's refresh period: a register tells nothing new before that.
 """
 
 import threading
@@ -24,7 +24,6 @@ class Runner:
 
     def __init__(self, source: Source, now: Callable[[], Instant], *, can_hang: bool = False) -> None:
         self.source = source
-        self._can_hang = can_hang
         self.edge = source.edge
         self.errors = 0
         self.up = True
@@ -36,8 +35,7 @@ class Runner:
         self._last_error = ""
         self._read_ns = 0
         self._busy = threading.Lock()
-        self._worker: Worker | None = None
-        self._watchdog: Worker | None = None
+        self._worker: Worker | None = Worker(self) if can_hang else None
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -58,25 +56,16 @@ class Runner:
         if not self.up or self.closed:
             return []
         if self._worker is not None:
+            self.read_at_ns = self._now().mono_ns
             return self._worker.collect(full)
-        if full and self._can_hang:
-            return self._watched()
         # Someone else's call of this source is under way: if it is not back in time, it hangs, and we do not join it.
         if not self._busy.acquire(timeout=SLOW_NS / 1e9):
-            self._worker = self._watchdog or Worker(self)
+            self._worker = Worker(self)
             return []
         try:
             return self._timed(full)
         finally:
             self._busy.release()
-
-    def _watched(self) -> list[Sample]:
-        if self._watchdog is None:
-            self._watchdog = Worker(self)
-        samples = self._watchdog.collect(True)
-        if not self._watchdog.answers:
-            self._worker = self._watchdog
-        return samples
 
     def _timed(self, full: bool) -> list[Sample]:
         before = clock.elapsed_ns()
@@ -84,7 +73,7 @@ class Runner:
         samples = self.call(full)
         self._read_ns = clock.elapsed_ns() - before
         if self._read_ns > SLOW_NS and self._worker is None:
-            self._worker = self._watchdog or Worker(self)
+            self._worker = Worker(self)
         return samples
 
     def call(self, full: bool) -> list[Sample]:
@@ -137,12 +126,12 @@ class Worker:
         threading.Thread(target=self._work, name=f"wattledger-{runner.source.name}", daemon=True).start()
 
     def collect(self, full: bool) -> list[Sample]:
-        """Ask for a reading and take what is there; a full tick waits a little for it, and only while the source does answer."""
+        """Ask for a reading and take what is there; wait for it a little, but only while the source does answer."""
         self._full = self._full or full
         self._fresh.clear()
         self._wanted.set()
-        if full and self.answers:
-            self.answers = self._fresh.wait(COLLECT_S)
+        if self.answers:
+            self.answers = self._fresh.wait(COLLECT_S if full else SLOW_NS / 1e9)
         samples, self._samples = self._samples, []
         return samples
 
