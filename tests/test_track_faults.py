@@ -148,3 +148,9 @@ for _ in range(3):
     assert done.err.count("\n") == 1
     assert "WATTLEDGER_GRID_ZOEN" in done.err
     assert "WATTLEDGER_GRID_ZONE" in done.err
+
+
+@pytest.mark.parametrize("inside", ["@track\ndef walk():\n    yield 1", "def walk():\n    with track(job='w'):\n        yield 1"])
+def test_a_generator_left_suspended_at_the_end_is_closed_quietly(tmp_path: Path, inside: str) -> None:
+    done = python(f"{inside}\nwalker = walk()\nnext(walker)\nprint('end')", rigged(tmp_path))
+    assert (done.status, done.out, done.err) == (0, "end\n", "")

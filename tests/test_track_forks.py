@@ -150,3 +150,32 @@ with track(job="x") as run: burn(0.1)
 out(final(run).to_dict())
 """, blind(tmp_path, LOCAL_RANK="0", LOCAL_WORLD_SIZE="1")).value
     assert found["energy_j"]["value"] > 0
+
+
+def test_a_child_forked_at_any_instant_ends(tmp_path: Path) -> None:
+    # The meter is kept busy, so that forks fall into its reads, its lock and its writes.
+    done = python("""
+with track(job="p") as run:
+    ended = threading.Event()
+    def ask():
+        while not ended.is_set():
+            run.footprint
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    [t.start() for t in threads]
+    for n in range(25):
+        child = os.fork()
+        if child == 0:
+            ended.set()
+            sys.exit(0)
+        for _ in range(500):
+            if os.waitpid(child, os.WNOHANG)[0]:
+                break
+            time.sleep(0.01)
+        else:
+            os.kill(child, signal.SIGKILL)
+            ended.set()
+            raise SystemExit(f"child {n} never ended")
+    ended.set()
+out("all ended")
+""", rigged(tmp_path))
+    assert (done.value, done.err) == ("all ended", "")

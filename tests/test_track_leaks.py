@@ -66,3 +66,34 @@ out([t.name for t in threading.enumerate()])
 """, rigged(tmp_path)).value
     assert len(set(names)) == len(names)
     assert "wattledger-sampler" in names
+
+
+@pytest.mark.slow
+def test_a_generator_of_many_pieces_leaves_nothing(tmp_path: Path) -> None:
+    grown, tokens = python("""
+import tracemalloc
+@track(job="loader")
+def batches():
+    while True:
+        yield
+walk = batches()
+next(walk)
+run = batches.last_run
+def step(n):
+    for _ in range(n):
+        run.add_tokens(requests=1)
+        next(walk)
+step(500)
+time.sleep(0.3), run.footprint
+gc.collect()
+tracemalloc.start()
+before = tracemalloc.get_traced_memory()[0]
+step(4_000)
+time.sleep(0.3), run.footprint
+gc.collect()
+grown = tracemalloc.get_traced_memory()[0] - before
+walk.close()
+out([grown, final(run).work["requests"]])
+""", blind(tmp_path, WATTLEDGER_AGENT_INTERVAL_S="0.1"), timeout_s=100).value
+    assert grown < 300_000
+    assert tokens == 4_500

@@ -1,4 +1,4 @@
-"""What is kept in the repository: files a reader can hold in the head, honest names, and nothing of the machine it was written on."""
+"""What the repository keeps: files a reader can hold in the head, honest names, nothing of the machine it was written on."""
 
 import subprocess
 from pathlib import Path

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from wattledger import sources
 
 ROOT = Path(__file__).parents[2]
@@ -52,22 +53,37 @@ def test_only_the_clock_imports_time() -> None:
     assert files == {"agent/wattledger/runtime/clock.py"}
 
 
-def test_a_foreign_library_is_imported_in_exactly_one_file() -> None:
+def foreign(room: Path) -> dict[str, set[str]]:
+    """Files by the library of somebody else's that they import."""
     found: dict[str, set[str]] = {}
-    for path in modules():
+    for path in sorted(room.rglob("*.py")):
         for name in imports(path):
             library = name.split(".")[0]
             if library not in OURS and library not in sys.stdlib_module_names:
-                found.setdefault(library, set()).add(str(path.relative_to(ROOT)))
-    assert "pynvml" in found
-    assert {library: files for library, files in found.items() if len(files) > 1} == {}
+                found.setdefault(library, set()).add(str(path.relative_to(room)))
+    return found
 
 
-def test_the_front_door_loads_nothing_heavy() -> None:
-    heavy = ["pynvml", "psutil", "prometheus_client", "opentelemetry", "click", "requests", "rich", "numpy", "amdsmi"]
-    heavy += ["wattledger.core", "wattledger.runtime", "wattledger.sources", "wattledger.factors"]
-    done = python(f"import sys, wattledger\nprint(*(name for name in {heavy!r} if name in sys.modules))")
-    assert (done.stdout.strip(), done.stderr, done.returncode) == ("", "", 0)
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: str(room.name))
+def test_a_foreign_library_is_imported_in_exactly_one_file(room: Path) -> None:
+    """Of each package; click has a room of its own."""
+    assert {library: files for library, files in foreign(room).items() if len(files) > 1 and library != "click"} == {}
+
+
+def test_click_lives_in_the_command_line_only() -> None:
+    files = {room.name: foreign(room).get("click", set()) for room in ROOMS}
+    assert {name.rsplit("/", 1)[0] for name in files["agent"]} == {"wattledger/cli"}
+    assert files["exporters"] == set()
+
+
+def test_the_front_door_is_a_thin_shell() -> None:
+    """Nothing of the meter and no library is loaded before the first span."""
+    shell = {"wattledger", "wattledger.track", "wattledger.core", "wattledger.core.version"}
+    done = python("import sys\nbefore = set(sys.modules)\nimport wattledger\nprint(*set(sys.modules) - before)")
+    assert (done.stderr, done.returncode) == ("", 0)
+    loaded = set(done.stdout.split())
+    assert {name for name in loaded if name.split(".")[0] == "wattledger"} <= shell
+    assert {name for name in loaded if name.split(".")[0] not in {"wattledger", *sys.stdlib_module_names}} == set()
 
 
 def test_core_loads_no_clock_and_no_io() -> None:
@@ -97,7 +113,5 @@ def test_a_source_opens_and_examines(name: str) -> None:
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_loads_its_vendors_library_only_when_it_is_opened(name: str) -> None:
-    done = python(
-        f"import sys, wattledger.sources.{name}\nprint(*({{'pynvml', 'amdsmi', 'psutil', 'numpy'}} & set(sys.modules)))"
-    )
+    done = python(f"import sys, wattledger.sources.{name}\nprint(*({{'pynvml', 'amdsmi', 'psutil', 'numpy'}} & set(sys.modules)))")
     assert (done.stdout.strip(), done.stderr, done.returncode) == ("", "", 0)

@@ -2,6 +2,7 @@
 
 import pytest
 from tests.core.made import S
+
 from wattledger.core.attribution import PPM, Cell, Split, share_out, split
 from wattledger.core.model import AGENT, IDLE, UNATTRIBUTED, Workload
 

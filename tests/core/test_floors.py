@@ -2,6 +2,7 @@
 
 import pytest
 from tests.core.made import CPU, DRAM, GPU, RIVAL, TREE, S, at
+
 from wattledger.core.floors import MEMORY, floor_taught
 from wattledger.core.lanes import EnergyCurve
 from wattledger.core.model import IDLE, Device, IdleFloor, Interval, Method, Workload

@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.made import CPU, GPU, S, at
+
 from wattledger.core.lanes import EnergyCurve
 from wattledger.core.model import Device, Interval, Method
 

@@ -2,6 +2,7 @@
 
 import pytest
 from tests.core.made import factor
+
 from wattledger.core.pricing import emissions, grams
 from wattledger.core.uncertainty import Quantity
 
@@ -19,9 +20,7 @@ def test_pue_multiplies_what_the_it_drew() -> None:
 
 def test_grams_carry_the_interval_of_every_factor_and_of_the_mismatch() -> None:
     """ln g: 1.10 of the sensor, 1.05 of the grid, 1.15 of the PUE, 2.0 for an hour judged by a year."""
-    found = emissions(
-        Quantity(KWH_J, KWH_J / 1.10, KWH_J * 1.10), [factor("grid", 329, 1.05), factor("pue", 1.5, 1.15)], 2.0
-    )
+    found = emissions(Quantity(KWH_J, KWH_J / 1.10, KWH_J * 1.10), [factor("grid", 329, 1.05), factor("pue", 1.5, 1.15)], 2.0)
     g95 = 2.0445
     assert found == (pytest.approx(493.5), pytest.approx(493.5 / g95, rel=1e-3), pytest.approx(493.5 * g95, rel=1e-3))
 

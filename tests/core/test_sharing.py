@@ -4,9 +4,11 @@ from math import log
 
 import pytest
 from tests.core.made import CPU, GPU, RIVAL, TREE, S, at, claim, counter, enter, factor, floor, full, holding, leave, run, used
+
 from wattledger.core.attribution import Cell
 from wattledger.core.lanes import EnergyCurve
 from wattledger.core.model import IDLE, UNATTRIBUTED, Factor, Interval, Workload
+from wattledger.core.pipeline import Pipeline
 from wattledger.core.sharing import REST, SHARE_G95, LaneShares, rest_interval, slicing, spread_of, table_doubt_uj
 from wattledger.core.spans import Slice
 from wattledger.core.totals import DeviceKey
@@ -69,8 +71,8 @@ def test_where_nothing_was_seen_the_rest_is_not_known() -> None:
     assert rest_interval(rest_factors(), shares(100), S, at(1)) is None
 
 
-def rest_j(parts: dict[tuple[Workload, str, str, str], int]) -> dict[tuple[str, str], float]:
-    return {(who.job, use): uj / J for (who, device, _, use), uj in parts.items() if device == REST.id}
+def rest_j(pipeline: Pipeline) -> dict[tuple[str, str], float]:
+    return {(who.job, use): uj / J for (who, device, _, use), uj in pipeline.totals.energy_uj.items() if device == REST.id}
 
 
 def test_the_rest_follows_what_the_sensors_saw_and_its_constant_is_paid_by_who_holds_the_cpu() -> None:
@@ -92,7 +94,7 @@ def test_the_rest_follows_what_the_sensors_saw_and_its_constant_is_paid_by_who_h
     # 0.2 x 100 J by 20 : 40 : 40 (the GPU's, nobody's), and 30 W x 2 s half to the holder, half to nobody.
     key: DeviceKey = REST.id, "estimated"
     assert pipeline.totals.device_energy_uj[key] == 80 * J
-    assert rest_j({k: v for k, v in pipeline.totals.energy_uj.items()}) == {
+    assert rest_j(pipeline) == {
         ("span 1", "active"): 2,
         ("span 1", "held"): 15,
         (TREE.job, "active"): 2,
@@ -108,7 +110,7 @@ def test_the_rest_follows_what_the_sensors_saw_and_its_constant_is_paid_by_who_h
 
 def test_a_rest_without_a_cpu_that_is_read_is_idle_for_nobody() -> None:
     pipeline, _ = run(full(0, *rest_factors().values(), counter(GPU, 0, 0)), full(1, counter(GPU, 1, 100)))
-    assert rest_j({k: v for k, v in pipeline.totals.energy_uj.items()}) == {
+    assert rest_j(pipeline) == {
         (UNATTRIBUTED.job, "active"): 20,
         (IDLE.job, "held"): 30,
     }

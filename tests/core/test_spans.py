@@ -1,8 +1,7 @@
-"""Spans through the pipeline, by hand: slices, nesting, concurrency, clocks, gaps, tokens."""
+"""Spans through the pipeline, by hand: slices, nesting, trees, gaps, tokens."""
 
 import pytest
 from tests.core.made import (
-    CPU,
     GPU,
     OTHER_TREE,
     RIVAL,
@@ -11,36 +10,18 @@ from tests.core.made import (
     claim,
     counter,
     enter,
-    floor,
     full,
-    holding,
     leave,
-    mark,
     part_batch,
     run,
     totals_j,
     used,
     workload_of,
 )
-from wattledger.core.model import Batch, Device, Work
-from wattledger.core.spans import SpanAccount, SpanBook, merge
+from tests.core.opened import active_j, device_j, opening, own_j
 
-
-def opening(*readings: object, device: Device = GPU) -> Batch:
-    """Second 0: the tree is claimed, its use of the device has a baseline."""
-    return full(0, claim("pid:1", TREE), counter(device, 0, 0), used(device.id, "pid:1", 0, 0), *readings)  # type: ignore[arg-type]
-
-
-def active_j(account: SpanAccount, device: Device = GPU) -> float:
-    return account.lanes[device.id, "counter"].active_uj / 1e6
-
-
-def own_j(account: SpanAccount, device: Device = GPU) -> float:
-    return account.lanes[device.id, "counter"].own_uj / 1e6
-
-
-def device_j(account: SpanAccount, device: Device = GPU) -> float:
-    return account.lanes[device.id, "counter"].device_uj / 1e6
+from wattledger.core.model import Work
+from wattledger.core.spans import SpanBook, merge
 
 
 def test_a_span_has_what_was_drawn_between_its_boundaries() -> None:
@@ -89,144 +70,6 @@ def test_a_parent_contains_its_children_and_owns_the_rest() -> None:
     assert {s: (active_j(a), own_j(a)) for s, a in spans.items()} == {1: (1000, 600), 2: (400, 200), 3: (200, 200)}
 
 
-def test_concurrent_spans_share_each_instant_equally() -> None:
-    _, spans = run(
-        opening(enter(1, 0)),
-        full(4, enter(2, 2), leave(1, 4), leave(2, 4), counter(GPU, 4, 400), used(GPU.id, "pid:1", 4, 1)),
-    )
-    assert {s: own_j(a) for s, a in spans.items()} == {1: 300, 2: 100}
-    assert {s: device_j(a) for s, a in spans.items()} == {1: 400, 2: 200}
-
-
-def test_concurrent_spans_share_a_cpu_by_thread_time_where_all_of_it_is_known() -> None:
-    def cell(*second: object) -> Batch:
-        return full(4, *second, counter(CPU, 4, 400), used(CPU.id, "pid:1", 4, 1))  # type: ignore[arg-type]
-
-    entered = enter(1, 0, thread=7, thread_cpu_s=10), enter(2, 0, thread=8, thread_cpu_s=50)
-    known = leave(1, 4, thread=7, thread_cpu_s=13), leave(2, 4, thread=8, thread_cpu_s=51)
-    _, spans = run(opening(*entered, device=CPU), cell(*known))
-    assert {s: own_j(a, CPU) for s, a in spans.items()} == {1: 300, 2: 100}
-
-    elsewhere = leave(1, 4, thread=7, thread_cpu_s=13), leave(2, 4, thread=9, thread_cpu_s=51)
-    _, spans = run(opening(*entered, device=CPU), cell(*elsewhere))
-    assert {s: own_j(a, CPU) for s, a in spans.items()} == {1: 200, 2: 200}
-
-
-def test_threads_that_only_waited_share_equally() -> None:
-    entered = enter(1, 0, thread=7, thread_cpu_s=10), enter(2, 0, thread=8, thread_cpu_s=50)
-    left = leave(1, 4, thread=7, thread_cpu_s=10), leave(2, 4, thread=8, thread_cpu_s=50)
-    _, spans = run(opening(*entered, device=CPU), full(4, *left, counter(CPU, 4, 400), used(CPU.id, "pid:1", 4, 1)))
-    assert {s: own_j(a, CPU) for s, a in spans.items()} == {1: 200, 2: 200}
-
-
-def test_thread_time_says_nothing_of_a_gpu() -> None:
-    entered = enter(1, 0, thread=7, thread_cpu_s=10), enter(2, 0, thread=8, thread_cpu_s=50)
-    left = leave(1, 4, thread=7, thread_cpu_s=13), leave(2, 4, thread=8, thread_cpu_s=51)
-    _, spans = run(opening(*entered), full(4, *left, counter(GPU, 4, 400), used(GPU.id, "pid:1", 4, 1)))
-    assert {s: own_j(a) for s, a in spans.items()} == {1: 200, 2: 200}
-
-
-def test_a_span_of_no_length_has_no_rate_and_no_energy() -> None:
-    _, spans = run(
-        opening(),
-        full(
-            1,
-            enter(1, 0.5, thread=7, thread_cpu_s=1),
-            leave(1, 0.5, thread=7, thread_cpu_s=1),
-            counter(GPU, 1, 100),
-            used(GPU.id, "pid:1", 1, 1),
-        ),
-    )
-    assert spans[1].rate is None
-    assert spans[1].lanes == {}
-
-
-def test_a_shared_cpu_is_divided_by_whose_work_it_was() -> None:
-    """Two seconds at 100 W above a floor of 20 W.  The program's own clock: 0.9 s of work, then 0.1 s; a rival worked 1 s all along."""
-    _, spans = run(
-        full(
-            0,
-            claim("pid:1", TREE),
-            claim("pid:2", RIVAL),
-            floor(CPU, 20),
-            counter(CPU, 0, 0),
-            used("cpu", "pid:1", 0, 0, "cpu_ns"),
-            used("cpu", "pid:2", 0, 0, "cpu_ns"),
-            mark(0, cpu_s=5),
-        ),
-        part_batch(1, counter(CPU, 1, 120), enter(1, 1, cpu_s=5.9)),
-        part_batch(2, counter(CPU, 2, 240), leave(1, 2, cpu_s=6.0)),
-        full(
-            2,
-            mark(2, cpu_s=6.0),
-            used("cpu", "pid:1", 2, 1, "cpu_ns"),
-            used("cpu", "pid:2", 2, 1, "cpu_ns"),
-        ),
-    )
-    # The tree's half of 200 J: slice weights 100 x 0.9/1.4 and 100 x 0.1/0.6.
-    first, second = 0.9 / 1.4, 0.1 / 0.6
-    assert active_j(spans[1], CPU) == pytest.approx(100 * second / (first + second), abs=1e-5)
-
-
-def test_childrens_time_is_spread_evenly() -> None:
-    """The program's own clock says 0.5 s in the first second and nothing in the next; its tree used 1.5 s: children 0.5 s in each."""
-    _, spans = run(
-        full(0, claim("pid:1", TREE), counter(CPU, 0, 0), used("cpu", "pid:1", 0, 0, "cpu_ns"), mark(0, cpu_s=0)),
-        part_batch(1, enter(1, 1, cpu_s=0.5)),
-        full(
-            2,
-            leave(1, 2, cpu_s=0.5),
-            mark(2, cpu_s=0.5),
-            counter(CPU, 2, 300),
-            used("cpu", "pid:1", 2, 1.5, "cpu_ns"),
-        ),
-    )
-    # Alone on the CPU: each slice's energy is all its own.
-    assert active_j(spans[1], CPU) == 150
-
-
-def test_without_a_clock_a_slice_follows_the_energy() -> None:
-    _, spans = run(
-        opening(device=CPU),
-        part_batch(1, counter(CPU, 1, 30), enter(1, 1, cpu_s=1)),
-        full(2, leave(1, 2), counter(CPU, 2, 100), used(CPU.id, "pid:1", 2, 1)),
-    )
-    assert active_j(spans[1], CPU) == 70
-
-
-def test_a_clock_that_runs_back_is_no_negative_work() -> None:
-    pipeline, spans = run(
-        opening(mark(0, cpu_s=9), device=CPU),
-        part_batch(1, enter(1, 1, cpu_s=3)),
-        full(2, leave(1, 2, cpu_s=4), mark(2, cpu_s=4), counter(CPU, 2, 100), used(CPU.id, "pid:1", 2, 2)),
-    )
-    assert 0 <= active_j(spans[1], CPU) <= 100
-    assert pipeline.totals.residual_uj() == {CPU.id: 0}
-
-
-def test_idle_energy_of_what_is_held_is_divided_by_time_and_never_more_than_was_drawn() -> None:
-    _, spans = run(
-        opening(holding(GPU.id, "pid:1", 1.0), floor(GPU, 50), enter(1, 0)),
-        part_batch(1, counter(GPU, 1, 50), leave(1, 1), enter(2, 1)),
-        full(3, leave(2, 3), counter(GPU, 3, 250), used(GPU.id, "pid:1", 3, 1)),
-    )
-    lanes = {s: a.lanes[GPU.id, "counter"] for s, a in spans.items()}
-    assert {s: (x.active_uj / 1e6, x.held_uj / 1e6) for s, x in lanes.items()} == {1: (0, 50), 2: (100, 100)}
-
-
-def test_a_slice_below_the_floor_holds_only_what_it_drew() -> None:
-    _, spans = run(
-        opening(holding(CPU.id, "pid:1", 1.0), floor(CPU, 50), enter(1, 0), device=CPU),
-        part_batch(1, counter(CPU, 1, 20), leave(1, 1)),
-        full(2, counter(CPU, 2, 200), used(CPU.id, "pid:1", 2, 1)),
-    )
-    lane = spans[1].lanes[CPU.id, "counter"]
-    assert lane.device_uj == 20_000_000
-    # 100 J of idle are divided as 20 to 50, so that the span holds a little more than it saw at the worst, and nothing is invented.
-    assert lane.active_uj == 0
-    assert lane.held_uj == pytest.approx(100e6 * 20 / 70, abs=1)
-
-
 def test_a_child_that_outlives_its_parent_still_belongs_to_the_grandparent() -> None:
     """A task that was started in a block and runs on after it: 100 J a second, cells at 1, 2 and 3 s."""
     cells = [full(t, counter(GPU, t, 100 * t), used(GPU.id, "pid:1", t, t)) for t in (1, 2)]
@@ -240,9 +83,7 @@ def test_a_child_that_outlives_its_parent_still_belongs_to_the_grandparent() -> 
 
 
 def test_a_leave_without_an_enter_is_nobodys() -> None:
-    pipeline, spans = run(
-        opening(), full(1, leave(9, 0.5), counter(GPU, 1, 100), used(GPU.id, "pid:1", 1, 1))
-    )
+    pipeline, spans = run(opening(), full(1, leave(9, 0.5), counter(GPU, 1, 100), used(GPU.id, "pid:1", 1, 1)))
     assert spans == {}
     assert totals_j(pipeline, GPU) == {TREE.job: 100}
 
@@ -329,9 +170,7 @@ def test_a_gap_in_what_another_device_counts_is_nobodys_loss() -> None:
 def test_what_the_rest_of_the_host_drew_is_told_by_time() -> None:
     _, spans = run(
         opening(claim("pid:2", RIVAL), used(GPU.id, "pid:2", 0, 0)),
-        full(
-            4, enter(1, 1), leave(1, 2), counter(GPU, 4, 400), used(GPU.id, "pid:1", 4, 1), used(GPU.id, "pid:2", 4, 3)
-        ),
+        full(4, enter(1, 1), leave(1, 2), counter(GPU, 4, 400), used(GPU.id, "pid:1", 4, 1), used(GPU.id, "pid:2", 4, 3)),
     )
     assert {w.job: uj / 1e6 for w, uj in spans[1].others.items()} == {RIVAL.job: 75}
 

@@ -1,6 +1,7 @@
 """Totals only grow, a snapshot is a copy, and the residual compares two sums that never meet."""
 
 from tests.core.made import CPU, GPU, RIVAL, TREE, at, factor
+
 from wattledger.core.model import Work
 from wattledger.core.totals import Health, Totals
 

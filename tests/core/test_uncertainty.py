@@ -1,6 +1,7 @@
 """Sums and products of uncertain values, by hand."""
 
 import pytest
+
 from wattledger.core.uncertainty import Quantity, Term, scale, total
 
 

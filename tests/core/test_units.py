@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from wattledger.core.units import J_PER_KWH, NS_PER_S, energy_uj, joules, kwh, seconds
 
 

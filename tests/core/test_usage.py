@@ -1,6 +1,7 @@
 """Who used and who holds what: cumulative use becomes weight, and a process id may come back as another's."""
 
 from tests.core.made import CPU, DRAM, GPU, RIVAL, TREE, claim, holding, used
+
 from wattledger.core.attribution import PPM
 from wattledger.core.model import AGENT, IDLE, OTHER
 from wattledger.core.usage import Usage, used_of

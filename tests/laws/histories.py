@@ -1,13 +1,14 @@
 """Random histories of a machine: what a session could have handed to the pipeline, batch by batch.
 
-A history is a list of small events that a ``World`` plays: it keeps true registers, so that its readings wrap, reset, jump, go missing
-and come late as real ones do.  Two process trees, nested and concurrent spans, four sensors of which one lies inside another.
+A history is a list of small events that a ``World`` plays: it keeps true registers, so that its readings wrap, reset, jump, go
+missing and come late as real ones do.  Two process trees, nested and concurrent spans, five sensors of which one lies inside another.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
+
 from wattledger.core.model import (
     AGENT,
     IDLE,

@@ -1,13 +1,15 @@
 """No joule is lost, made or counted twice, whatever the machine did."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.laws.histories import CORE, COUNTED, CPU, DEVICES, Event, World, drive, dump, events, worlds
+
 from wattledger.core.attribution import PPM, Cell, share_out, split
 from wattledger.core.meter import Lost, Measured, Meter
-from wattledger.core.model import IDLE, UNATTRIBUTED, Batch, EnergyCounter, PowerGauge, Workload
+from wattledger.core.model import IDLE, UNATTRIBUTED, Batch, EnergyCounter, Interval, PowerGauge, Resume, Workload
 from wattledger.core.pipeline import Pipeline
 from wattledger.core.totals import Health
 
@@ -35,7 +37,7 @@ def test_a_larger_weight_never_gets_the_smaller_share(total: int, weights: list[
     parts = split(total, weights)
     if any(weights):
         by_weight = sorted(zip(weights, parts, strict=True))
-        assert all(a[1] <= b[1] for a, b in zip(by_weight, by_weight[1:], strict=False) if a[0] < b[0])
+        assert all(a[1] <= b[1] for a, b in pairwise(by_weight) if a[0] < b[0])
 
 
 @given(
@@ -93,18 +95,13 @@ def test_a_device_total_is_what_the_meter_measured(world: World) -> None:
     for batch in world.batches:
         counted = {s.device.id for s in batch.samples if isinstance(s, EnergyCounter)}
         for sample in batch.samples:
+            if isinstance(sample, Resume):
+                meter.resume()
             if isinstance(sample, EnergyCounter) or (isinstance(sample, PowerGauge) and sample.device.id not in counted):
-                outcome = meter.take(sample)
-                interval = (
-                    outcome.interval
-                    if isinstance(outcome, Measured)
-                    else outcome.resumed
-                    if isinstance(outcome, Lost)
-                    else None
-                )
-                if interval is not None:
-                    key = interval.device.id, interval.method
-                    expected[key] = expected.get(key, 0) + interval.energy_uj
+                match meter.take(sample):
+                    case Measured(interval=interval) | Lost(resumed=Interval() as interval):
+                        key = interval.device.id, interval.method
+                        expected[key] = expected.get(key, 0) + interval.energy_uj
     totals = drive(world.batches).pipeline.totals
     rest = {key: uj for key, uj in totals.device_energy_uj.items() if key[0] == "rest"}
     assert {**totals.device_energy_uj, **totals.subdevice_energy_uj} == {**expected, **rest}

@@ -1,7 +1,7 @@
 """A simulated register, and what of its true energy the meter may claim: never more, and all of it where nothing went wrong.
 
-The truth is written here on its own: power in pieces, a register that counts in units, wraps at its range and starts at zero when its
-driver restarts.
+The truth is written here on its own: power in pieces, a register that counts in units, wraps at its range and starts at zero when
+its driver restarts.
 """
 
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.laws.histories import drive
+
 from wattledger.core.model import Batch, Device, EnergyCounter, Instant, PowerGauge
 
 MS = 1_000_000
@@ -74,9 +75,7 @@ class Outcome(NamedTuple):
     certain_uj: int  # of it, what two neighbouring good readings without a reset between them enclose
 
 
-def simulate(
-    pieces: list[Piece], start_uj: int, *, unit_uj: int = 61, range_uj: int | None = None, least_uj: int = 0
-) -> Outcome:
+def simulate(pieces: list[Piece], start_uj: int, *, unit_uj: int = 61, range_uj: int | None = None, least_uj: int = 0) -> Outcome:
     truth = Truth(start_uj, unit_uj, range_uj)
 
     def reading(wild_uj: int = 0, before_ms: int = 0) -> Batch:

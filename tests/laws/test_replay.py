@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from tests.laws.histories import World, drive, dump, orphan_worlds
+
 from wattledger.core.model import Batch
 from wattledger.runtime.capture import Recorder, load
 

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from tests.laws.histories import TREES, Settled, World, drive, orphan_worlds, worlds
+
 from wattledger.core.model import Boundary
 from wattledger.core.spans import Lane
 from wattledger.core.totals import EnergyKey
@@ -90,9 +91,7 @@ def test_own_energy_and_what_no_span_had_make_up_the_tree(world: World) -> None:
     run = drive(world.batches)
     [alone] = without_spans(world)
     for i, tree in enumerate(TREES):
-        owned = sum(
-            sums.own_uj for span, a in run.settled.items() if world.tree_of[span] == i for sums in a.lanes.values()
-        )
+        owned = sum(sums.own_uj for span, a in run.settled.items() if world.tree_of[span] == i for sums in a.lanes.values())
         unspanned = sum(uj for (who, *_), uj in run.pipeline.totals.energy_uj.items() if who == tree)
         assert owned + unspanned == sum(uj for (who, *_), uj in alone.items() if who == tree)
 
@@ -127,7 +126,6 @@ def test_a_parent_counts_its_childrens_tokens(world: World) -> None:
     for span, parent in world.parent.items():
         for kind, n in settled[span].work.items():
             assert parent is None or settled[parent].work[kind] >= n
-
 
 
 @given(worlds)

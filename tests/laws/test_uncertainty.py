@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from wattledger.core.uncertainty import Quantity, Term, scale, total
 
 VALUE = st.one_of(st.just(0.0), st.floats(1e-6, 1e12))
@@ -142,9 +143,7 @@ def test_a_simulation_agrees_with_the_bounds_of_a_sum(terms: list[Term]) -> None
 def test_a_simulation_agrees_with_the_bounds_of_a_product() -> None:
     rng = Random(20261122)
     energy = total([Term(100, "a", 1.1), Term(40, "b", 1.2)])
-    draws = [
-        (100 * drawn(rng, 1.1) + 40 * drawn(rng, 1.2)) * 0.3 * drawn(rng, 1.10) * drawn(rng, 1.05) for _ in range(10_000)
-    ]
+    draws = [(100 * drawn(rng, 1.1) + 40 * drawn(rng, 1.2)) * 0.3 * drawn(rng, 1.10) * drawn(rng, 1.05) for _ in range(10_000)]
     low, high = percentiles(draws)
     found = scale(energy, 0.3, (1.10, 1.05))
     assert found.low == pytest.approx(low, rel=0.02)

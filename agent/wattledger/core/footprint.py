@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from math import hypot
 from typing import Any, NamedTuple
 
+from wattledger.core.meter import cap_uw
 from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Device, Factor, Gap, Instant
 from wattledger.core.pricing import emissions
 from wattledger.core.spans import LaneAccount, SpanAccount
@@ -104,7 +105,7 @@ class Footprint(NamedTuple):
         who, length_s = self.identity, self.duration_s
         if self.energy_j is None:
             why = self.notes[0] if self.notes else "no device was read in this time"
-            return f"{who.job}: energy unknown over {length_s:.3g} s ({why})"
+            return f"{who.job}: energy unknown over {digits(length_s)} s ({why})"
         parts = ", ".join(f"{kind} {joule(j)} {method}" for kind, method, j in self.by_kind())
         line = f"{who.job}: {span_of(self.energy_j, joule)} in {digits(length_s)} s"
         line += f" ({digits(self.energy_j.value / length_s)} W)" if length_s > 0 else ""
@@ -185,7 +186,7 @@ def _term(device: Device, gain: Factor, sums: LaneAccount, energy_uj: int, gaps:
         f"{gain.kind}:{device.kind}:{device.model}:{gain.version}",
         gain.g95,
         hypot(edge_j, doubts_j),
-        missing_s * max(sums.peak_uw, device.cap_uw or 0) / 1e6 * (share or 1.0),
+        missing_s * max(sums.peak_uw, cap_uw(device) if missing_s else 0) / 1e6 * (share or 1.0),
     )
 
 
@@ -221,7 +222,7 @@ def _emissions(energy: Quantity | None, factors: Mapping[str, Factor], mismatch_
 
 def _gap_notes(gaps: Iterable[Gap]) -> list[str]:
     return [
-        f"{g.device.id}: {g.reason}; {seconds(g.end.mono_ns - g.start.mono_ns):.3g} s are not counted, the upper bound allows for them"
+        f"{g.device.id}: {g.reason}; {digits(seconds(g.end.mono_ns - g.start.mono_ns))} s are not counted, the upper bound allows for them"
         for g in gaps
     ]
 

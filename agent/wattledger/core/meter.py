@@ -102,23 +102,18 @@ class Meter:
         if type(last) is not type(reading):
             return self._restart(reading, "the kind of reading changed", last)
         if device.id in self._slept:
-            self._slept.remove(device.id)
             return self._restart(reading, "the machine was suspended", last)
         found = difference(last, reading)
         if found is not None:
             return self._accept(last, reading, found)
         return self._suspect(last, reading)
 
-    def stuck(self) -> list[Device]:
-        """Devices whose latest readings are suspect: what they drew since the last good one is not counted yet."""
-        return [readings[-1].device for readings in self._suspects.values()]
-
     def _accept(self, last: Reading, now: Reading, found: "Difference") -> Outcome:
         self._suspects.pop(now.device.id, None)
         if isinstance(found, str):
             return self._restart(now, found, last)
         energy, wrapped = found
-        moved = self._moved.setdefault(now.device.id, last.at)
+        moved = self._moved[now.device.id]
         if not energy and _should_have_moved(moved, now):
             return Still(now.device, moved)
         if energy:
@@ -146,6 +141,7 @@ class Meter:
 
     def _restart(self, now: Reading, reason: str, last: Reading, until: Instant | None = None) -> Lost:
         self._suspects.pop(now.device.id, None)
+        self._slept.discard(now.device.id)
         self._last[now.device.id] = now
         self._moved[now.device.id] = now.at
         return Lost(Gap(now.device, last.at, until or now.at, reason))

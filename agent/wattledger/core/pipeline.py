@@ -12,7 +12,7 @@ from typing import NamedTuple
 from wattledger.core.attribution import Cell, Split, share_out
 from wattledger.core.floors import floor_taught
 from wattledger.core.lanes import EnergyCurve
-from wattledger.core.meter import First, Lost, Measured, Meter, Still, cap_uw
+from wattledger.core.meter import First, Lost, Measured, Meter, Still, cap_uw, method_of
 from wattledger.core.model import (
     Activity,
     Batch,
@@ -68,7 +68,7 @@ class Pipeline:
         self._boundaries: list[Boundary] = []
         self._works: list[Work] = []
         self._gaps: list[Gap] = []
-        self._read_at: dict[str, Instant] = {}
+        self._read_at: dict[str, tuple[Instant, Method]] = {}
         self._opened_ns: int | None = None
 
     def step(self, batch: Batch) -> Step:
@@ -127,7 +127,7 @@ class Pipeline:
 
     def _read(self, reading: EnergyCounter | PowerGauge) -> None:
         self.totals.devices[reading.device.id] = reading.device
-        self._read_at.setdefault(reading.device.id, reading.at)
+        self._read_at.setdefault(reading.device.id, (reading.at, method_of(reading)))
         match self._meter.take(reading):
             case Measured(interval=interval):
                 self._add(interval)
@@ -143,7 +143,7 @@ class Pipeline:
 
     def _add(self, interval: Interval) -> None:
         self.still.pop(interval.device.id, None)
-        self._read_at[interval.device.id] = interval.end
+        self._read_at[interval.device.id] = interval.end, interval.method
         key = interval.device.id, interval.method
         curve = self._curves.get(key)
         if curve is None:
@@ -286,12 +286,9 @@ class Pipeline:
     def _note_unread(self, account: SpanAccount) -> None:
         """A sensor that fell silent before the span ended: what its device drew since then is not known (yet)."""
         assert account.left is not None
-        for device_id, seen in self._read_at.items():
+        for device_id, (seen, method) in self._read_at.items():
             device = self.totals.devices[device_id]
             silent_ns = account.left.mono_ns - max(seen, account.entered).mono_ns
             if device.inside is None and silent_ns > max(SILENCE_NS, 2 * device.refresh_ns):
-                account.lane((device_id, self._method_of(device_id)))
+                account.lane((device_id, method))  # it has no energy that we know, but the bound of what it may have drawn
                 account.gaps.append(Gap(device, max(seen, account.entered), account.left, "no reading since"))
-
-    def _method_of(self, device_id: str) -> Method:
-        return next((method for known, method in self._curves if known == device_id), "counter")

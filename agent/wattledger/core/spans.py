@@ -215,7 +215,7 @@ class SpanBook:
             active_uj, held_uj = actives[i], helds[i] if part.held_uj else 0
             left_uj[i] += part.energies_uj[i] - active_uj - held_uj
             for account in piece.open:
-                lane = account.lane(part.lane)
+                lane = account.lanes.get(part.lane) or account.lane(part.lane)
                 lane.device_uj += part.energies_uj[i]
                 lane.doubt_uj += table_per_ns * lengths[i]
                 if part.peak_uw > lane.peak_uw:
@@ -261,10 +261,10 @@ def _give_each(
 
 def _give(chain: tuple[SpanAccount, ...], part: LanePart, active_uj: int, held_uj: int) -> None:
     """Own energy to the innermost span, inclusive energy to it and to every open span around it."""
-    chain[0].lane(part.lane).own_uj += active_uj + held_uj
+    chain[0].lanes[part.lane].own_uj += active_uj + held_uj
     spread_uj = part.spread * active_uj
     for account in chain:
-        lane = account.lane(part.lane)
+        lane = account.lanes[part.lane]  # every span of a chain is open, so ``post`` has made it
         lane.active_uj += active_uj
         lane.held_uj += held_uj
         lane.spread_uj += spread_uj

@@ -15,7 +15,7 @@ from wattledger.runtime.runner import Runner
 
 MANY = 256  # batches recorded before the thread is asked to close the cell,
 SOON_NS = 100_000_000  # but not sooner than this (use is counted in ticks of 10 ms);
-TOO_MANY = 4096  # so many, and it is closed on the spot: memory stays bounded
+TOO_MANY = 1024  # so many, and it is closed on the spot: memory stays bounded
 SUSPEND_NS = 500_000_000  # less is the two clocks being read one after the other
 
 
