@@ -1,7 +1,8 @@
 """The front door for programs: ``track`` as decorator and context manager, sync and async.
 
-A thin shell: nothing of the meter is loaded before the first span.  The program is sacred: a span never raises into it, never swallows
-its exceptions, never changes a return value, never blocks on the network, and prints at most one warning about one cause.
+A thin shell: nothing of the meter is loaded before the first span.  The program is sacred: a span never raises into it, never
+swallows its exceptions, never changes a return value, never blocks on the network, and prints at most one warning about one
+cause.
 """
 
 import sys
@@ -26,7 +27,8 @@ _current: ContextVar["Run | None"] = ContextVar("wattledger_run", default=None)
 class Run:
     """One measured span: ``footprint`` while it runs and after, ``add_tokens`` for the work it did.
 
-    Made by ``track``; thread-safe; holds a few hundred bytes and no sensor.  A generator's run has one span for each time its body ran.
+    Made by ``track``; thread-safe; holds a few hundred bytes and no sensor.  A generator's run has one span for each time its
+    body ran.
     """
 
     __slots__ = ("__weakref__", "_accounts", "_generation", "_left", "_notes", "_span", "_spans", "_spec", "_unfinished", "final",
@@ -211,10 +213,10 @@ def track(
 ) -> Track | F:
     """Measure a block or a function: ``with track(job="eval") as run: ...`` or ``@track(job="train")``.
 
-    ``job`` defaults to the function's or script's name.  ``scope="process"``: this process and its children, plus the idle of what they
-    hold; ``"host"``: everything the machine used meanwhile.  ``zone``: the grid zone (``DE``, ``US-CAMX``).  ``sync="auto"`` waits for
-    initialised torch, CuPy or JAX work at the outermost boundaries, ``"off"`` does not.  ``config``: a file, or settings by dotted
-    name.  Never raises: what is wrong is one warning and the default.
+    ``job`` defaults to the function's or script's name.  ``scope="process"``: this process and its children, plus the idle of
+    what they hold; ``"host"``: everything the machine used meanwhile.  ``zone``: the grid zone (``DE``, ``US-CAMX``).
+    ``sync="auto"`` waits for initialised torch, CuPy or JAX work at the outermost boundaries, ``"off"`` does not.  ``config``: a
+    file, or settings by dotted name.  Never raises: what is wrong is one warning and the default.
     """
     words = checked(
         job=None if callable(job) else job, model=model, labels=labels, zone=zone, scope=scope, sync=sync, config=config

@@ -82,6 +82,10 @@ def regions(tools: Sequence[Tool]) -> list[Row]:
         rows.append(_us(f"span, enter and leave{label}, median", spans, statistics.median, limit_us, note))
         rows.append(_us(f"span, enter and leave{label}, mean", spans, statistics.mean, limit_us, note))
         rows.append(_us(f"span, enter and leave{label}, longest", spans, max, None, f"of {SPANS_OF_OURS}"))
+        far = {t.name: list(ask(rig, t, "apart", "150"))[WARM_UP:] for t in tools}
+        far_us = 1.5 * statistics.median(far["plain"]) / 1e3 + 60
+        rows.append(_us(f"span with 12 ms in it{label}, median", far, statistics.median, far_us, note))
+        rows.append(_us(f"span with 12 ms in it{label}, mean", far, statistics.mean, far_us, note))
         ours = next(t for t in tools if t.name == "wattledger")
         inner = {"plain": spans["plain"], "wattledger": ask(rig, ours, "nested", str(SPANS_OF_OURS))[WARM_UP:]}
         rows.append(_us(f"inner span{label}, median", inner, statistics.median, limit_us, note))

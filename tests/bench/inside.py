@@ -37,6 +37,21 @@ def _region_ns(meter: Meter) -> int:
     return time.perf_counter_ns() - before
 
 
+def apart(meter: Meter, n: str) -> list[int]:
+    """Entering plus leaving with 12 ms in and between spans, so that every register is read again at both ends."""
+    found = []
+    for _ in range(int(n)):
+        time.sleep(0.012)
+        before = time.perf_counter_ns()
+        meter.begin()
+        entered = time.perf_counter_ns()
+        time.sleep(0.012)
+        leaving = time.perf_counter_ns()
+        meter.end()
+        found.append(entered - before + time.perf_counter_ns() - leaving)
+    return found
+
+
 def nested(meter: Meter, n: str) -> list[int]:
     """The same inside an open span (ours alone knows spans in spans of one name)."""
     meter.begin()
@@ -117,7 +132,7 @@ def _turn(square: Any, passes: int) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-QUESTIONS = {f.__name__: f for f in (bodies, region, nested, growth, idle, loop)}
+QUESTIONS = {f.__name__: f for f in (bodies, region, apart, nested, growth, idle, loop)}
 
 
 def main() -> None:

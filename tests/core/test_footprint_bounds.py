@@ -1,5 +1,7 @@
 """What a footprint counts, and bounds that hold what was not seen: shares in doubt, endpoints, gaps, silence."""
 
+from math import sqrt
+
 import pytest
 from tests.core.made import (
     CPU,
@@ -80,7 +82,7 @@ def test_the_endpoints_errors_do_not_shrink_with_the_length_of_the_run() -> None
         _, spans = run(opening, *cells, last)
         energy = footprint(spans[1]).energy_j
         assert energy is not None
-        return ((energy.high - energy.value) ** 2 - (energy.value * 0.05) ** 2) ** 0.5
+        return sqrt((energy.high - energy.value) ** 2 - (energy.value * 0.05) ** 2)
 
     assert edge_j(1) == pytest.approx(50)
     assert edge_j(60) == pytest.approx(50)

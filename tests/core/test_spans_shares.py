@@ -76,7 +76,7 @@ def test_a_span_of_no_length_has_no_rate_and_no_energy() -> None:
 
 
 def test_a_shared_cpu_is_divided_by_whose_work_it_was() -> None:
-    """Two seconds at 100 W above a floor of 20 W.  The program's own clock: 0.9 s of work, then 0.1 s; a rival worked 1 s in all."""
+    """Two seconds at 100 W above a floor of 20 W.  The program's own clock: 0.9 s of work, then 0.1 s; a rival's: 1 s."""
     _, spans = run(
         full(
             0,

@@ -1,7 +1,7 @@
 """Random histories of a machine: what a session could have handed to the pipeline, batch by batch.
 
 A history is a list of small events that a ``World`` plays: it keeps true registers, so that its readings wrap, reset, jump, go
-missing and come late as real ones do.  Two process trees, nested and concurrent spans, five sensors of which one lies inside another.
+missing and come late as real ones do.  Two process trees, nested and concurrent spans, five sensors, one inside another.
 """
 
 from collections.abc import Callable, Iterable

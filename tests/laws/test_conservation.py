@@ -11,7 +11,7 @@ from wattledger.core.attribution import PPM, Cell, share_out, split
 from wattledger.core.meter import Lost, Measured, Meter
 from wattledger.core.model import IDLE, UNATTRIBUTED, Batch, EnergyCounter, Interval, PowerGauge, Resume, Workload
 from wattledger.core.pipeline import Pipeline
-from wattledger.core.totals import Health
+from wattledger.core.totals import DeviceKey, Health
 
 AMOUNT = st.integers(0, 10**18)
 WORKLOADS = st.sampled_from([Workload(name) for name in "abcd"] + [IDLE, UNATTRIBUTED])
@@ -58,7 +58,7 @@ def test_active_and_held_sum_to_the_cell(
     assert set(found.held) <= {*parts, IDLE}
 
 
-def by_device(sums: Mapping[tuple[str, str], int]) -> dict[str, int]:
+def by_device(sums: Mapping[DeviceKey, int]) -> dict[str, int]:
     found: dict[str, int] = {}
     for (device_id, _), uj in sums.items():
         found[device_id] = found.get(device_id, 0) + uj
@@ -91,7 +91,7 @@ def test_workloads_sum_to_the_device_at_every_full_step(world: World) -> None:
 @given(worlds)
 def test_a_device_total_is_what_the_meter_measured(world: World) -> None:
     """Recomputed by a meter of our own over the same readings, device by device and method by method."""
-    meter, expected = Meter(), dict[tuple[str, str], int]()
+    meter, expected = Meter(), dict[DeviceKey, int]()
     for batch in world.batches:
         counted = {s.device.id for s in batch.samples if isinstance(s, EnergyCounter)}
         for sample in batch.samples:

@@ -50,7 +50,7 @@ def test_nothing_is_zero_and_surely_so() -> None:
 
 def test_nothing_seen_may_still_have_been_something() -> None:
     found = scale(total([Term(0, "a", 1.1, edge=3)]), 2, [1.5])
-    assert found == (0, 0, pytest.approx(9))
+    assert found == pytest.approx((0, 0, 9))
 
 
 def test_a_thousand_rows_of_one_cause_have_the_interval_of_one() -> None:
@@ -104,8 +104,8 @@ def test_the_energys_own_interval_is_one_of_the_factors() -> None:
 
 def test_a_factor_may_be_surer_on_one_side() -> None:
     found = scale(Quantity(10, 10, 10), 1, [15.0], [2.0])
-    assert found == (10, pytest.approx(10 / 15), pytest.approx(20))
-    assert scale(Quantity(0, 0, 1), 1, [15.0], [2.0]) == (0, 0, pytest.approx(2))
+    assert found == pytest.approx((10, 10 / 15, 20))
+    assert scale(Quantity(0, 0, 1), 1, [15.0], [2.0]) == pytest.approx((0, 0, 2))
 
 
 def drawn(rng: Random, g95: float) -> float:

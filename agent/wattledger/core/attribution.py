@@ -1,4 +1,5 @@
-"""Interval → shares that sum to it exactly.  One policy (design.md section 7): activity pays the dynamic part, holders pay the idle."""
+"""Interval → shares that sum to it exactly.  One policy (design.md section 7): activity pays the dynamic part, holders pay the
+idle."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

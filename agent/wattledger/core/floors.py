@@ -15,8 +15,8 @@ def floor_taught(
 ) -> IdleFloor | None:
     """The floor after one more interval, if it was measured, a second long or more, and quiet; else ``None``.
 
-    A mean that forgets slowly; a floor from a table (``n`` 0) counts for nothing once a real one is seen.  Memory has no idle state of its
-    own: what it draws follows what is in it.
+    A mean that forgets slowly; a floor from a table (``n`` 0) counts for nothing once a real one is seen.  Memory has no idle
+    state of its own: what it draws follows what is in it.
     """
     idle_ns = weights.get(IDLE, 0)
     used_ns = sum(used for who, used in weights.items() if who != IDLE)

@@ -1,6 +1,6 @@
 """A span's account → the footprint that people read: joules and grams with intervals, how each was got, and what is not known."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import hypot
 from typing import Any, NamedTuple
@@ -31,8 +31,8 @@ class Identity(NamedTuple):
 
 
 class DeviceFootprint(NamedTuple):
-    """One device's part: ``energy_j`` with its interval, ``held_j`` of it idle that the process holds, ``device_energy_j`` everything
-    the device drew meanwhile."""
+    """One device's part: ``energy_j`` with its interval, ``held_j`` of it idle that the process holds, ``device_energy_j``
+    everything the device drew meanwhile."""
 
     id: str
     host: str
@@ -47,8 +47,8 @@ class DeviceFootprint(NamedTuple):
 class Footprint(NamedTuple):
     """Energy and carbon of one run; ``str()`` is one readable line, ``to_dict()`` the JSON of schema ``wattledger.footprint/1``.
 
-    Quantities are (value, low, high) with a 95 % interval, in joules and grams CO2e.  What cannot be known is ``None`` here and absent
-    there, never zero.
+    Quantities are (value, low, high) with a 95 % interval, in joules and grams CO2e.  What cannot be known is ``None`` here and
+    absent there, never zero.
     """
 
     identity: Identity
@@ -137,8 +137,8 @@ def assemble(
 ) -> Footprint:
     """Put an account, the factors in force and the sensors' gains together.
 
-    ``factors`` by kind: ``grid`` (g/kWh), ``upstream`` (g/kWh), ``pue``; ``mismatch_g95`` is the error of an annual average used for
-    one short window, independent by window (carbon.md 8.4).
+    ``factors`` by kind: ``grid`` (g/kWh), ``upstream`` (g/kWh), ``pue``; ``mismatch_g95`` is the error of an annual average used
+    for one short window, independent by window (carbon.md 8.4).
     """
     length_s = seconds(end.mono_ns - account.entered.mono_ns)
     whole = identity.scope == "host"
@@ -169,7 +169,7 @@ def assemble(
         dict(account.work),
         _emissions(energy, factors, mismatch_g95),
         used,
-        tuple([*notes, *_gap_notes(account.gaps), *([] if whole else _floor_notes(account))]),
+        (*notes, *_gap_notes(account.gaps), *([] if whole else _floor_notes(account))),
     )
 
 
@@ -220,10 +220,11 @@ def _emissions(energy: Quantity | None, factors: Mapping[str, Factor], mismatch_
     return found
 
 
-def _gap_notes(gaps: Iterable[Gap]) -> list[str]:
+def _gap_notes(gaps: Sequence[Gap]) -> list[str]:
+    lengths = [digits(seconds(g.end.mono_ns - g.start.mono_ns)) for g in gaps]
     return [
-        f"{g.device.id}: {g.reason}; {digits(seconds(g.end.mono_ns - g.start.mono_ns))} s are not counted, the upper bound allows for them"
-        for g in gaps
+        f"{g.device.id}: {g.reason}; {length} s are not counted, the upper bound allows for them"
+        for g, length in zip(gaps, lengths, strict=True)
     ]
 
 

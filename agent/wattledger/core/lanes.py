@@ -7,9 +7,9 @@ from wattledger.core.units import NS_PER_S
 class EnergyCurve:
     """Knots (time, cumulative microjoules) of one device and method over the open cell; straight lines in between.
 
-    A register shows energy up to one refresh period after it was drawn, so two of its knots closer than that tell nothing of the time
-    between them: ``close`` thins them out, and a span shorter than the period gets its share by time.  Cutting is telescopic: stretches
-    that cover the cell sum to it, as ints.
+    A register shows energy up to one refresh period after it was drawn, so two of its knots closer than that tell nothing of the
+    time between them: ``close`` thins them out, and a span shorter than the period gets its share by time.  Cutting is
+    telescopic: stretches that cover the cell sum to it, as ints.
     """
 
     __slots__ = ("_cums", "_holes", "_times", "device", "known_uw", "method")

@@ -156,7 +156,8 @@ def difference(last: Reading, now: Reading) -> Difference | None:
     elapsed_ns = now.at.mono_ns - last.at.mono_ns
     if isinstance(now, EnergyCounter) and isinstance(last, EnergyCounter):
         return _counted(last, now, elapsed_ns)
-    assert isinstance(now, PowerGauge) and isinstance(last, PowerGauge)
+    assert isinstance(now, PowerGauge)
+    assert isinstance(last, PowerGauge)
     if not 0 <= now.power_uw <= cap_uw(now.device):
         return None
     if now.estimated:

@@ -23,8 +23,8 @@ class SourceGone(Exception):
 class Host(NamedTuple):
     """What a source may know of the place it runs in; everything is handed in, nothing is looked up.
 
-    ``roots`` are the process ids whose trees are metered.  ``pids_match`` is false in a PID namespace of its own, where the driver's
-    process ids are not ours.  ``options`` is the source's own section of the configuration.
+    ``roots`` are the process ids whose trees are metered.  ``pids_match`` is false in a PID namespace of its own, where the
+    driver's process ids are not ours.  ``options`` is the source's own section of the configuration.
     """
 
     sysfs: str

@@ -65,7 +65,8 @@ def slicing(curve: EnergyCurve, cell: Cell, tree: Workload, slices: Sequence[Sli
     """By what a tree's part of a device is divided between its slices: by energy above idle, and on a CPU by whose work it was.
 
     On a CPU that others use too, a slice's energy is partly theirs: the tree's part of it is dynamic x own / (own + others), with
-    others taken as even over the cell (they are seen once a second, boundaries a thousand times).  A model's energy follows what ran.
+    others taken as even over the cell (they are seen once a second, boundaries a thousand times).  A model's energy follows what
+    ran.
     """
     energies = curve.cut([s.end_ns for s in slices])
     if len(slices) == 1:
@@ -115,8 +116,8 @@ def rest_interval(
 
 
 def spread_of(cell: Cell, tree: Workload, unit: str) -> float:
-    """Of each active microjoule of a tree, how much may be another's: ln g95 of the way it was shared, times what others used of the
-    device; nothing where there is nobody to share with."""
+    """Of each active microjoule of a tree, how much may be another's: ln g95 of the way it was shared, times what others used of
+    the device; nothing where there is nobody to share with."""
     everyone = sum(cell.weights.values())
     mine = cell.weights.get(tree, 0) / everyone if everyone else 0.0
     return (1.0 - mine) * log(SHARE_G95.get(unit, 1.0))

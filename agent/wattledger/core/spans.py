@@ -31,7 +31,7 @@ class LaneAccount:
 class SpanAccount:
     """The running sums of one span; mutable until it is settled."""
 
-    __slots__ = ("entered", "gaps", "lanes", "left", "others", "parent", "rate", "span", "thread", "work", "workload", "within")
+    __slots__ = ("entered", "gaps", "lanes", "left", "others", "parent", "rate", "span", "thread", "within", "work", "workload")
 
     def __init__(self, boundary: Boundary) -> None:
         self.span, self.workload, self.within = boundary.span, boundary.workload, boundary.within
@@ -66,9 +66,11 @@ class Slice(NamedTuple):
 
 
 class LanePart(NamedTuple):
-    """One device's energy in a cell as a process tree sees it: cut by slices, its part of the whole, and how much to doubt that part.
+    """One device's energy in a cell as a process tree sees it: cut by slices, its part of the whole, and how much to doubt that
+    part.
 
-    ``idles_uj``: of each slice's energy, what is idle; ``spread``: of each active microjoule, how much may be another's; ``table_uj``: idle energy in the cell that stands on a table.
+    ``idles_uj``: of each slice's energy, what is idle; ``spread``: of each active microjoule, how much may be another's;
+    ``table_uj``: idle energy in the cell that stands on a table.
     """
 
     lane: Lane
@@ -87,8 +89,8 @@ class LanePart(NamedTuple):
 class SpanBook:
     """The open spans of all process trees.
 
-    State: accounts by span id, those not left yet by tree, each span's parent (kept while a descendant lives: a task may outlive the
-    block it was started in), and CPU clocks at boundaries.
+    State: accounts by span id, those not left yet by tree, each span's parent (kept while a descendant lives: a task may outlive
+    the block it was started in), and CPU clocks at boundaries.
     """
 
     def __init__(self) -> None:
@@ -204,7 +206,8 @@ class SpanBook:
     def post(self, slices: Sequence[Slice], part: LanePart, left_uj: list[int]) -> dict[Workload, tuple[int, int]]:
         """Give a tree's part of one device to its spans; returns (active, held) by workload, which sums to the part exactly.
 
-        ``left_uj`` gathers, slice by slice, what the tree leaves to others.  The inner loop of everything: a program may cross thousands of boundaries a second.
+        ``left_uj`` gathers, slice by slice, what the tree leaves to others.  The inner loop of everything: a program may cross
+        thousands of boundaries a second.
         """
         lengths = [s.end_ns - s.start_ns for s in slices]
         actives = split(part.active_uj, part.weights if any(part.weights) else lengths)
@@ -230,7 +233,8 @@ class SpanBook:
         return posted
 
     def note_others(self, slices: Sequence[Slice], left_uj: Sequence[int], others_uj: Mapping[Workload, int]) -> None:
-        """What the rest of the host drew, to every span by what its tree left of each slice: own and others add up to the devices."""
+        """What the rest of the host drew, to every span by what its tree left of each slice: own and others add up to the
+        devices."""
         whole_uj = sum(others_uj.values())
         if not whole_uj:
             return

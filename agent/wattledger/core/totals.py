@@ -21,8 +21,8 @@ class Health(NamedTuple):
 class Snapshot(NamedTuple):
     """Everything an exporter may say, frozen: microjoules by (workload, device, method, use) and by device, work, grams, health.
 
-    ``residual_uj`` compares two accumulators that never meet: what the meter measured and what attribution handed out.  It must read
-    zero for every device.
+    ``residual_uj`` compares two accumulators that never meet: what the meter measured and what attribution handed out.  It must
+    read zero for every device.
     """
 
     devices: Mapping[str, Device]

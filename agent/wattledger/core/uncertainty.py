@@ -24,9 +24,9 @@ class Quantity(NamedTuple):
 class Term(NamedTuple):
     """One addend of a sum.
 
-    ``cause`` names the factor its relative error comes from and ``g95`` that factor's interval; ``edge`` is an absolute error of its
-    own to either side (endpoints of a run, a floor from a table), independent of the rest; ``missing`` is the most that was not seen
-    at all (a hole after a reset): it can only be added.
+    ``cause`` names the factor its relative error comes from and ``g95`` that factor's interval; ``edge`` is an absolute error of
+    its own to either side (endpoints of a run, a floor from a table), independent of the rest; ``missing`` is the most that was
+    not seen at all (a hole after a reset): it can only be added.
     """
 
     value: float

@@ -72,7 +72,8 @@ class Usage:
         return self._units.get(device.id) or self._units.get(device.kind, "")
 
     def close(self, paid: Container[str]) -> None:
-        """The devices (and kinds) in ``paid`` have yielded energy, which their weights have split; those of others go on gathering."""
+        """The devices (and kinds) in ``paid`` have yielded energy, which their weights have split; those of others go on
+        gathering."""
         self._weights = {device_id: found for device_id, found in self._weights.items() if device_id not in paid}
         for who in self._ended:
             self._claims.pop(who, None)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wattledger.core.model import Batch, Boundary, Claim, Device, Factor, IdleFloor, Instant, Sample, Workload
+from wattledger.core.model import Batch, Boundary, Claim, Device, Factor, IdleFloor, Instant, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.ports import Host, Source, SourceFailed, SourceGone
 from wattledger.factors import rest
@@ -72,9 +72,9 @@ class Session(NamedTuple):
 class Plan(NamedTuple):
     """What a session is asked to do.
 
-    ``roots``: process ids whose trees are metered; none yet: ``attend`` names them; ``own_clock``: whether this very process is the tree (its CPU clock then divides it
-    among spans); ``agent_pid``: the meter's own process, where it is not the metered one; ``whole_machine``: GPUs hidden from this
-    process are metered too.
+    ``roots``: process ids whose trees are metered; none yet: ``attend`` names them; ``own_clock``: whether this very process is
+    the tree (its CPU clock then divides it among spans); ``agent_pid``: the meter's own process, where it is not the metered one;
+    ``whole_machine``: GPUs hidden from this process are metered too.
     """
 
     tree: Workload

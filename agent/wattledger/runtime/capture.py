@@ -1,8 +1,8 @@
 """A capture: gzip JSON lines of exactly the batches a pipeline stepped, so that a bug report and a fixture are the same file.
 
-Line 1: ``{"schema": "wattledger.capture/1", ...}`` with the identity of the run and the notes.  Then one line a batch:
-``{"at": [mono, wall], "full": bool, "s": [[type, ...fields]]}``; a device is written out where it first appears (``["Device", ...]``) and by its id
-after that.
+Line 1: ``{"schema": "wattledger.capture/1", ...}`` with the identity of the run and the notes.  Then one line a batch: ``{"at":
+[mono, wall], "full": bool, "s": [[type, ...fields]]}``; a device is written out where it first appears (``["Device", ...]``) and
+by its id after that.
 """
 
 import contextlib

@@ -7,15 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-# What a supervisor sends us is meant for the child.  The terminal's own (Ctrl-C, Ctrl-\) reach the child by themselves while we are its
-# foreground group.
+# What a supervisor sends us is meant for the child.  The terminal's own (Ctrl-C, Ctrl-\) reach the child by themselves while we
+# are its foreground group.
 FORWARDED = ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH", "SIGALRM")
 FROM_THE_TERMINAL = ("SIGINT", "SIGQUIT")
 PR_SET_CHILD_SUBREAPER = 36
 
 
 class Child:
-    """Starts ``cmd`` at once; ``wait`` returns when it has ended but, on Linux, is not yet reaped, so that its CPU time can still be read.
+    """Starts ``cmd`` at once; ``wait`` returns when it has ended but, on Linux, is not yet reaped, so that its CPU time can still
+    be read.
 
     Raises OSError when it cannot be started.
     """

@@ -1,8 +1,8 @@
 """The configuration in force, and where each value came from.
 
-``wattledger.toml`` (the first one found is used alone), then ``WATTLEDGER_<SECTION>_<KEY>`` in the environment, then flags; the later wins.
-An unknown key in a file is an error with the nearest right name; in the environment it is a warning, because a Kubernetes Service
-named wattledger puts variables there that nobody wrote.
+``wattledger.toml`` (the first one found is used alone), then ``WATTLEDGER_<SECTION>_<KEY>`` in the environment, then flags; the
+later wins. An unknown key in a file is an error with the nearest right name; in the environment it is a warning, because a
+Kubernetes Service named wattledger puts variables there that nobody wrote.
 """
 
 import math
@@ -27,7 +27,7 @@ KEYS: dict[str, Key] = {
     "paths.sysfs": Key("/sys", "str", "where the kernel's sysfs is mounted (a container mounts the host's elsewhere)"),
     "paths.procfs": Key("/proc", "str", "where procfs is mounted"),
     "agent.interval_s": Key(1.0, "float", "seconds between background readings"),
-    "grid.zone": Key("", "str", "grid zone, e.g. DE or US-CAMX; empty: from the cloud region in the environment, else the world average"),
+    "grid.zone": Key("", "str", "grid zone, e.g. DE or US-CAMX; empty: the cloud region in the environment, else the world"),
     "facility.pue": Key(0.0, "float", "power usage effectiveness of the building; 0: not known, not applied"),
     "facility.rest": Key("on", "on|off", "whether fans, board and losses are estimated into energy_j"),
 }

@@ -1,8 +1,9 @@
 """One source, kept from doing harm: its failures translated, its time watched, its hanging kept to itself.
 
-The kernel's files are read inline (25 us), until one call takes over 20 ms.  A driver, whose calls may never come back, is read on a thread of
-its own from the start: a boundary waits 20 ms for it at most, a full tick 250, and neither waits again until it has answered.  The hand-off
-costs 80 us, but only once in a tenth of the sensor's refresh period: a register tells nothing new before that.
+The kernel's files are read inline (25 us), until one call takes over 20 ms.  A driver, whose calls may never come back, is read
+on a thread of its own from the start: a boundary waits 20 ms for it at most, a full tick 250, and neither waits again until it
+has answered.  The hand-off costs 80 us, but only once in a tenth of the sensor's refresh period: a register tells nothing new
+before that.
 """
 
 import threading

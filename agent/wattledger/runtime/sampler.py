@@ -1,7 +1,7 @@
 """The only loop, the only lock.  Reads outside the lock, decides purely under it, acts after it.
 
-A boundary of a span only records: it reads the energy registers, stamps itself and appends a batch; the pipeline steps later, off the
-user's path.  A full tick reads everything and closes the cell.
+A boundary of a span only records: it reads the energy registers, stamps itself and appends a batch; the pipeline steps later, off
+the user's path.  A full tick reads everything and closes the cell.
 """
 
 import threading
@@ -22,8 +22,9 @@ SUSPEND_NS = 500_000_000  # less is the two clocks being read one after the othe
 class Sampler:
     """Drives sources into a pipeline.
 
-    Mutable state: ``_pending`` (batches recorded, not stepped), ``_open`` (ids of open spans), the thread and whether it is parked or
-    drowsy, when the last cell was closed.  ``_pending`` and ``_open`` are touched without the lock: deque.append and set.add are atomic.
+    Mutable state: ``_pending`` (batches recorded, not stepped), ``_open`` (ids of open spans), the thread and whether it is
+    parked or drowsy, when the last cell was closed.  ``_pending`` and ``_open`` are touched without the lock: deque.append and
+    set.add are atomic.
     """
 
     def __init__(

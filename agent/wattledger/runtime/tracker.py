@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 class Tracker:
-    """State: the session (``None`` until the first span), why there is none, the runs that wait for their accounts, and a generation
-    that a fork increases, so that a child never touches its parent's sensors."""
+    """State: the session (``None`` until the first span), why there is none, the runs that wait for their accounts, and a
+    generation that a fork increases, so that a child never touches its parent's sensors."""
 
     def __init__(self) -> None:
         self.generation = 1
@@ -206,7 +206,8 @@ class Tracker:
                 run._accounts.append(account)
 
     def forked(self) -> None:
-        """In a forked child: the parent's sensors, thread and lock are not ours.  If the parent has a span open, our energy is in it."""
+        """In a forked child: the parent's sensors, thread and lock are not ours.  If the parent has a span open, our energy is in
+        it."""
         self.generation += 1
         measured = f"this process was forked inside a run of process {os.getppid()}, which measures it"
         self._begin_anew(measured if self._entered else None)

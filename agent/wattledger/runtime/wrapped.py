@@ -30,11 +30,13 @@ class Wrapped:
         self._account: SpanAccount | None = None
         labels = tuple(sorted(who.labels.items()))
         self._workload = Workload(who.job, who.model, labels)
-        plan = Plan(self._workload, (), own_clock=False, agent_pid=os.getpid(), whole_machine=who.scope == "host", on_batches=self._record, on_step=self._keep)
+        plan = Plan(self._workload, (), own_clock=False, agent_pid=os.getpid(), whole_machine=who.scope == "host")
+        plan = plan._replace(on_batches=self._record, on_step=self._keep)
         self._session: Session = open_session(config, environ, plan)
         self._who = who._replace(host=self._session.host)
         if recorder is not None:
-            recorder.begin({"identity": self._who._asdict(), "sensor_notes": list(self._session.all_notes()), "notes": list(self._session.prices.notes)})
+            notes = {"sensor_notes": list(self._session.all_notes()), "notes": list(self._session.prices.notes)}
+            recorder.begin({"identity": self._who._asdict(), **notes})
         self._session.sampler.enter(self._edge("enter"))
 
     def until(self, child: Child) -> tuple[Footprint, int]:
@@ -45,7 +47,7 @@ class Wrapped:
         status = child.wait(done=self._finish)
         session.sampler.stop()
         account = self._account
-        assert account is not None and account.left is not None
+        assert account is not None
         notes = (*session.all_notes(), *session.prices.notes)
         footprint = footprint_of(self._who, account, session.pipeline, notes)
         self._close_record()

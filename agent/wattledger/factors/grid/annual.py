@@ -200,8 +200,8 @@ def _nowhere(world: Prices) -> str:
     source = f"{factor.origin} {factor.version}, life-cycle"
     return (
         f"NO GRID ZONE IS KNOWN: the world average, {factor.value:.0f} {factor.unit} ({source}), stands in and may be "
-        f"{factor.g95:.0f} times too high or {factor.g95_high:.1f} times too low; name the place with --zone, WATTLEDGER_GRID_ZONE or [grid] zone "
-        "(wattledger grid zones)"
+        f"{factor.g95:.0f} times too high or {factor.g95_high:.1f} times too low; name the place with "
+        "--zone, WATTLEDGER_GRID_ZONE or [grid] zone (wattledger grid zones)"
     )
 
 
