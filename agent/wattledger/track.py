@@ -31,8 +31,12 @@ class Run:
     body ran.
     """
 
-    __slots__ = ("__weakref__", "_accounts", "_generation", "_left", "_notes", "_span", "_spans", "_spec", "_unfinished", "final",
-                 "parent", "run_id")  # fmt: skip
+    # fmt: off
+    __slots__ = (
+        "__weakref__", "_generation", "_left", "_notes", "_settled", "_span", "_spans", "_spec", "_unfinished", "_work",
+        "final", "parent", "run_id",
+    )
+    # fmt: on
 
     def __init__(self, spec: "Track", parent: "Run | None") -> None:
         import os
@@ -42,12 +46,13 @@ class Run:
         self.final: Footprint | None = None
         self._spec = spec
         self._span: int | None = None
-        self._spans: list[int] = []
+        self._spans: set[int] = set()  # not settled yet
         self._generation = 0
         self._left = False
         self._unfinished = False  # a generator's: more pieces may come
-        self._accounts: list[SpanAccount] = []
+        self._settled: SpanAccount | None = None
         self._notes: list[str] = []
+        self._work = [0, 0, 0, 0]  # prompt, cached, generated tokens and requests, its children's included
 
     @property
     def job(self) -> str:
@@ -119,6 +124,8 @@ class Track:
     def __exit__(
         self, kind: "type[BaseException] | None", error: "BaseException | None", trace: "TracebackType | None"
     ) -> None:
+        if sys.is_finalizing():
+            return  # nothing can be imported any more, and nobody is left to ask
         from wattledger.runtime.tracker import TRACKER
 
         here = _current.get()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class _Pieces:
         self._whole: Run | None = None
 
     def __enter__(self) -> None:
+        if sys.is_finalizing():
+            return  # a suspended generator is closed as the interpreter ends
         run = self._spec.begin(self._whole)
         if self._whole is None:
             self._whole = self._wrapper.last_run = run

@@ -2,6 +2,7 @@
 
 import pytest
 from tests.core.made import (
+    CPU,
     GPU,
     OTHER_TREE,
     RIVAL,
@@ -10,7 +11,9 @@ from tests.core.made import (
     claim,
     counter,
     enter,
+    floor,
     full,
+    holding,
     leave,
     part_batch,
     run,
@@ -20,7 +23,7 @@ from tests.core.made import (
 )
 from tests.core.opened import active_j, device_j, opening, own_j
 
-from wattledger.core.model import Work
+from wattledger.core.model import IDLE, Work
 from wattledger.core.spans import SpanBook, merge
 
 
@@ -173,6 +176,41 @@ def test_what_the_rest_of_the_host_drew_is_told_by_time() -> None:
         full(4, enter(1, 1), leave(1, 2), counter(GPU, 4, 400), used(GPU.id, "pid:1", 4, 1), used(GPU.id, "pid:2", 4, 3)),
     )
     assert {w.job: uj / 1e6 for w, uj in spans[1].others.items()} == {RIVAL.job: 75}
+
+
+def test_what_other_trees_drew_is_of_the_rest_of_the_host_too() -> None:
+    _, spans = run(
+        opening(enter(1, 0), claim("pid:2", OTHER_TREE), used(GPU.id, "pid:2", 0, 0), floor(GPU, 10)),
+        full(
+            1,
+            enter(2, 0)._replace(within=OTHER_TREE),
+            leave(2, 1)._replace(within=OTHER_TREE),
+            leave(1, 1),
+            counter(GPU, 1, 100),
+            used(GPU.id, "pid:1", 1, 5),
+            used(GPU.id, "pid:2", 1, 1),
+        ),
+    )
+    told = [{w.job: round(uj / 1e6, 6) for w, uj in spans[s].others.items()} for s in (1, 2)]
+    assert told == [{OTHER_TREE.job: 15, IDLE.job: 10}, {TREE.job: 75, IDLE.job: 10}]
+
+
+def test_the_rest_of_the_host_drew_nothing_rather_than_less() -> None:
+    """In the span's second the chip drew 20 J, less than the 50 J of idle that are the tree's on the whole."""
+    _, spans = run(
+        opening(
+            claim("pid:2", RIVAL),
+            used(CPU.id, "pid:2", 0, 0),
+            holding(CPU.id, "pid:1", 1.0),
+            floor(CPU, 50),
+            enter(1, 0),
+            device=CPU,
+        ),
+        part_batch(1, counter(CPU, 1, 20), leave(1, 1)),
+        full(2, counter(CPU, 2, 200), used(CPU.id, "pid:2", 2, 1)),
+        full(3, counter(CPU, 3, 300), used(CPU.id, "pid:2", 3, 2)),
+    )
+    assert all(uj >= 0 for uj in spans[1].others.values())
 
 
 def test_the_pieces_of_one_run_are_its_sum() -> None:

@@ -34,3 +34,7 @@ def test_a_product_of_what_may_be_nothing_may_be_nothing() -> None:
 
 def test_a_product_by_one_sure_factor_keeps_the_interval() -> None:
     assert scale(Quantity(10, 8, 15), 2, []) == pytest.approx((20, 16, 30))
+
+
+def test_a_product_of_nothing_is_as_uncertain_as_the_nothing_was() -> None:
+    assert scale(Quantity(0, 0, 6), 2, [1.5]) == pytest.approx((0, 0, 18))

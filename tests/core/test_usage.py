@@ -31,6 +31,13 @@ def test_use_that_falls_is_a_new_baseline() -> None:
     assert found.weights(CPU) == {TREE: 1 * NS}
 
 
+def test_a_look_that_comes_late_tells_nothing_new() -> None:
+    found = usage("pid:1")
+    for second, used_s in ((0, 0), (2, 5), (1, 3), (2, 4), (3, 6)):
+        found.use(used("cpu", "pid:1", second, used_s, "cpu_ns"))
+    assert found.weights(CPU) == {TREE: 6 * NS}
+
+
 def test_processes_of_one_workload_add_up() -> None:
     found = usage("pid:1")
     found.claim(claim("pid:2", TREE))

@@ -136,3 +136,9 @@ def test_a_gap_in_an_account_lies_within_its_span(world: World) -> None:
         for gap in account.gaps:
             assert start_ns <= gap.start.mono_ns < gap.end.mono_ns <= end_ns
             assert gap.device.inside is None
+
+
+@given(orphan_worlds)
+def test_the_rest_of_the_host_never_drew_less_than_nothing(world: World) -> None:
+    for account in drive(world.batches).settled.values():
+        assert all(uj >= 0 for uj in account.others.values())

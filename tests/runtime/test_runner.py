@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from tests.runtime.devices import Blocking, Failing, Steady, until
 
-from wattledger.core.meter import Meter
+from wattledger.core.meter import Measured, Meter
 from wattledger.core.model import EnergyCounter, Fault, Sample
 from wattledger.core.ports import SourceFailed, SourceGone
 from wattledger.runtime import clock
@@ -37,8 +37,9 @@ def test_one_failed_read_is_a_fault_and_loses_no_energy() -> None:
         now.advance_s(1)
         samples = runner.read(True)
         for reading in counters(samples):
-            outcome = meter.take(reading)
-            energy_uj += outcome.interval.energy_uj if hasattr(outcome, "interval") else 0
+            match meter.take(reading):
+                case Measured(interval=interval):
+                    energy_uj += interval.energy_uj
     assert energy_uj == 2 * 100_000_000
     assert runner.health()[2:] == (1, "busy")
     assert runner.up
@@ -68,7 +69,7 @@ def test_a_bug_is_one_traceback_and_stops_that_source_alone(capsys: pytest.Captu
 
 def test_a_devices_own_fault_is_counted_and_the_source_stays() -> None:
     class Partly(Steady):
-        def read(self, now: Callable[..., object], full: bool) -> list[Sample]:  # type: ignore[override]
+        def read(self, now: Callable[..., object], full: bool) -> list[Sample]:
             return [Fault("partly", "GPU-1", FakeClock()(), "lost", True)]
 
     runner = Runner(Partly("partly"), FakeClock())
@@ -112,7 +113,12 @@ def test_what_a_late_answer_brought_is_not_lost(stuck: Blocking) -> None:
     runner.read(True)
     stuck.let_go()
     later: list[EnergyCounter] = []
-    until(lambda: bool(later.extend(counters(runner.read(True))) or later), "the reading that was under way arrives")
+
+    def arrived() -> bool:
+        later.extend(counters(runner.read(True)))
+        return bool(later)
+
+    until(arrived, "the reading that was under way arrives")
     assert later[0].count_uj > first.count_uj
 
 

@@ -194,9 +194,9 @@ def test_a_parked_thread_wakes_for_the_next_span(ended: list[Sampler]) -> None:
 
 def test_the_thread_ends_with_stop_and_the_sources_are_closed() -> None:
     source = Steady("a")
-    kept = Kept(source, interval_ns=20_000_000)
+    kept, before = Kept(source, interval_ns=20_000_000), set(threading.enumerate())
     kept.sampler.enter(edge(1, "enter"))
-    thread = next(t for t in threading.enumerate() if t.name == "wattledger-sampler")
+    [thread] = set(threading.enumerate()) - before
     kept.sampler.stop()
     thread.join(5)
     assert not thread.is_alive()

@@ -177,8 +177,10 @@ def _term(device: Device, gain: Factor, sums: LaneAccount, energy_uj: int, gaps:
     """One device's joules.  An endpoint may miss what the register had not yet shown: refresh period x the highest power seen; the
     two endpoints' errors do not shrink with the length of the run."""
     share = energy_uj / sums.device_uj if sums.device_uj else 1.0
-    # A run that seems to have used nothing of a device may have used it for less time than can be seen.
-    edge_j = seconds(device.refresh_ns) * sums.peak_uw / 1e6 * (share or 1.0)
+    # CPU time is counted in ticks: a run that seems to have used none may have used less than one.  A GPU without a context of the
+    # process is another matter: that is known to be nothing.
+    reach = share or (1.0 if device.kind == "cpu" else 0.0)
+    edge_j = seconds(device.refresh_ns) * sums.peak_uw / 1e6 * reach
     doubts_j = (sums.doubt_uj + sums.spread_uj) / 1e6 if share < 1.0 else 0.0
     missing_s = sum(seconds(g.end.mono_ns - g.start.mono_ns) for g in gaps if g.device.id == device.id)
     return Term(
@@ -186,7 +188,7 @@ def _term(device: Device, gain: Factor, sums: LaneAccount, energy_uj: int, gaps:
         f"{gain.kind}:{device.kind}:{device.model}:{gain.version}",
         gain.g95,
         hypot(edge_j, doubts_j),
-        missing_s * max(sums.peak_uw, cap_uw(device) if missing_s else 0) / 1e6 * (share or 1.0),
+        missing_s * max(sums.peak_uw, cap_uw(device) if missing_s else 0) / 1e6 * reach,
     )
 
 

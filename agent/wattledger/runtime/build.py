@@ -97,7 +97,7 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
     opened = Opened(config, environ, plan, agent_threads)
     now_open = [name for name in BUILTIN if plan.roots or name not in WITNESSES]
     found = [(name, source) for name in now_open if (source := opened.open(name)) is not None]
-    runners = [Runner(source, clock.now, can_hang=name in DRIVERS) for name, source in found]
+    runners = [Runner(source, clock.now, can_hang=name in DRIVERS, threads=agent_threads) for name, source in found]
     sampler = Sampler(
         runners,
         pipeline,

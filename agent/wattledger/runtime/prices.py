@@ -47,7 +47,7 @@ def today() -> date:
 
 def gain_of(device: Device, method: str, duration_s: float) -> Factor:
     """The sensor's gain (core asks for it when a footprint is put together)."""
-    return gains.gain(device.kind, device.model, method, duration_s)  # type: ignore[arg-type]
+    return gains.gain(device.kind, device.model, method, duration_s, refresh_s=device.refresh_ns / 1e9)  # type: ignore[arg-type]
 
 
 def mismatch_g95(duration_s: float) -> float:

@@ -1,9 +1,9 @@
 """One source, kept from doing harm: its failures translated, its time watched, its hanging kept to itself.
 
 The kernel's files are read inline (25 us), until one call takes over 20 ms.  A driver, whose calls may never come back, is read
-on a thread of its own from the start: a boundary waits 20 ms for it at most, a full tick 250, and neither waits again until it
-has answered.  The hand-off costs 80 us, but only once in a tenth of the sensor's refresh period: a register tells nothing new
-before that.
+on a thread of its own from the start: a boundary only asks it for a reading, which comes a moment later with its own stamp; a
+full tick waits for it, 250 ms at most, and not again until it has answered.  Nothing is read more often than every tenth of its
+refresh period: a register tells nothing new before that.
 """
 
 import threading
@@ -23,8 +23,11 @@ COLLECT_S = 0.25  # a full tick waits so long for a threaded source's fresh read
 class Runner:
     """Mutable state: the last read's length, errors so far, and (once slow) the worker thread with what it has read."""
 
-    def __init__(self, source: Source, now: Callable[[], Instant], *, can_hang: bool = False) -> None:
+    def __init__(
+        self, source: Source, now: Callable[[], Instant], *, can_hang: bool = False, threads: list[int] | None = None
+    ) -> None:
         self.source = source
+        self.threads = [] if threads is None else threads  # of the meter itself, so that their CPU time is not the program's
         self.edge = source.edge
         self.errors = 0
         self.up = True
@@ -127,16 +130,21 @@ class Worker:
         threading.Thread(target=self._work, name=f"wattledger-{runner.source.name}", daemon=True).start()
 
     def collect(self, full: bool) -> list[Sample]:
-        """Ask for a reading and take what is there; wait for it a little, but only while the source does answer."""
+        """Ask for a reading and take what is there.
+
+        A boundary does not wait for it: it comes a moment later with its own stamp, and stretches are cut by time.  A full tick
+        waits a little, but only while the source does answer.
+        """
         self._full = self._full or full
         self._fresh.clear()
         self._wanted.set()
-        if self.answers:
-            self.answers = self._fresh.wait(COLLECT_S if full else SLOW_NS / 1e9)
+        if full and self.answers:
+            self.answers = self._fresh.wait(COLLECT_S)
         samples, self._samples = self._samples, []
         return samples
 
     def _work(self) -> None:
+        self._runner.threads.append(threading.get_native_id())
         while self._runner.up and not self._runner.closed:
             self._wanted.wait()
             self._wanted.clear()

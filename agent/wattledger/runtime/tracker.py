@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from wattledger.core.footprint import Footprint, Identity, assemble
 from wattledger.core.model import RESERVED, Boundary, Instant, Work, Workload
 from wattledger.core.pipeline import Step
-from wattledger.core.spans import SpanAccount, merge
-from wattledger.runtime import clock, host
+from wattledger.core.spans import WORK_KINDS, SpanAccount, merge
+from wattledger.runtime import clock, host, warn
 from wattledger.runtime.build import Plan, Session, open_session
 from wattledger.runtime.config import Config, ConfigError, load
 from wattledger.runtime.gpu_sync import synchronise
@@ -39,6 +39,7 @@ class Tracker:
         self._session: Session | None = None
         self._unmeasured = unmeasured
         self._making = threading.Lock()
+        self._counting = threading.Lock()
         self._spans = itertools.count(1)
         self._runs: weakref.WeakValueDictionary[int, Run] = weakref.WeakValueDictionary()
         self._entered: set[int] = set()
@@ -73,7 +74,7 @@ class Tracker:
             return Boundary(span, at, "enter", workload, session.tree, parent, *clocks)
 
         run._span, run._generation = span, self.generation
-        whole._spans.append(span)
+        whole._spans.add(span)
         self._runs[span] = whole
         self._entered.add(span)
         session.sampler.enter(make)
@@ -108,6 +109,11 @@ class Tracker:
         if any(not isinstance(n, int) or n < 0 for n in counts):
             warn_once("add_tokens", f"add_tokens needs whole numbers of 0 or more, got {counts}; not counted")
             return
+        with self._counting:
+            at: Run | None = run
+            while at is not None:
+                at._work = [a + b for a, b in zip(at._work, counts, strict=True)]
+                at = at.parent
         if run._span is None or run._generation != self.generation or self._session is None:
             return
         self._session.sampler.put([Work(_workload(run), clock.now(), *counts, span=run._span)])
@@ -128,24 +134,17 @@ class Tracker:
             return _unmeasured(run, [f"no footprint: {bug!r}"])
 
     def _footprint(self, run: "Run", session: Session) -> Footprint:
-        if self._unsettled(run) and session.sampler.ripe():
+        if run._spans and session.sampler.ripe():
             session.sampler.tick()
-        unsettled = self._unsettled(run)
-        if not unsettled:
-            whole = merge(run._accounts)
-            found = self._assemble(run, session, whole, whole.left or clock.now(), [])
+        if not run._spans and run._settled is not None:
+            found = self._assemble(run, session, run._settled, run._settled.left or clock.now(), [])
             run.final = None if run._unfinished else found
             return found
         pipeline, at = session.sampler.view()
-        live = [account for span in unsettled if (account := pipeline.spans.find(span)) is not None]
-        account = merge([*run._accounts, *live])
+        settled = [] if run._settled is None else [run._settled]
+        account = merge([*settled, *(a for span in sorted(run._spans) if (a := pipeline.spans.find(span)) is not None)])
         notes = ["provisional: a register has not moved since the run's end"] if run._left else []
         return self._assemble(run, session, account, account.left or at, notes)
-
-    @staticmethod
-    def _unsettled(run: "Run") -> list[int]:
-        settled = {account.span for account in run._accounts}
-        return [span for span in run._spans if span not in settled]
 
     def _assemble(
         self, run: "Run", session: Session, account: SpanAccount, end: Instant, notes: list[str]
@@ -157,6 +156,8 @@ class Tracker:
             except ConfigError as wrong:
                 warn_once(f"zone {run._spec.zone}", str(wrong))
                 notes = [*notes, str(wrong)]
+        if any(run._work):
+            account.work = _work(run)
         return assemble(
             identity(run, session),
             account,
@@ -203,11 +204,17 @@ class Tracker:
         for account in step.settled:
             run = self._runs.pop(account.span, None)
             if run is not None:
-                run._accounts.append(account)
+                # Folded at once: a data loader may settle a million pieces.
+                run._settled = account if run._settled is None else merge([run._settled, account])
+                run._spans.discard(account.span)
 
     def forked(self) -> None:
         """In a forked child: the parent's sensors, thread and lock are not ours.  If the parent has a span open, our energy is in
         it."""
+        if self._session is not None:
+            # The handler came along with the fork; the sensors, threads and locks it would touch are the parent's.
+            atexit.unregister(self._session.sampler.stop)
+        warn.forked()
         self.generation += 1
         measured = f"this process was forked inside a run of process {os.getppid()}, which measures it"
         self._begin_anew(measured if self._entered else None)
@@ -223,7 +230,11 @@ def _unmeasured(run: "Run", notes: list[str]) -> Footprint:
     parent = run.parent.run_id if run.parent is not None else os.environ.get("WATTLEDGER_RUN_ID")
     who = Identity(run.run_id, parent, _job(run.job), run.model, run.labels, host.host_name(os.environ), run._spec.scope)
     at = clock.now()
-    return Footprint(who, at, at, None, None, None, (), {}, {}, {}, (), tuple(notes))
+    return Footprint(who, at, at, None, None, None, (), {}, _work(run), {}, (), tuple(notes))
+
+
+def _work(run: "Run") -> dict[str, int]:
+    return dict(zip(WORK_KINDS, run._work, strict=True)) if any(run._work) else {}
 
 
 def _workload(run: "Run") -> Workload:

@@ -7,6 +7,12 @@ _said: set[str] = set()
 _lock = threading.Lock()
 
 
+def forked() -> None:
+    """In a forked child: whoever held the lock is not here."""
+    global _lock
+    _lock = threading.Lock()
+
+
 def warn_once(cause: str, message: str) -> None:
     """Print ``wattledger: message`` once per ``cause``; a closed standard error is the user's wish, not an error."""
     with _lock:
