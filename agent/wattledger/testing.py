@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from wattledger.core.accounts import SpanAccount
 from wattledger.core.footprint import Footprint, Identity
 from wattledger.core.model import Device, Instant, Sample
 from wattledger.core.pipeline import Pipeline
 from wattledger.core.ports import Now
-from wattledger.core.spans import SpanAccount
 from wattledger.runtime.capture import Capture, CaptureError, load
 from wattledger.runtime.wrapped import footprint_of
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from wattledger.core.accounts import SpanAccount
     from wattledger.core.footprint import Footprint
-    from wattledger.core.spans import SpanAccount
 
 F = TypeVar("F", bound=Callable[..., Any])
 Scope = Literal["process", "host"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from wattledger.core.accounts import SpanAccount
 from wattledger.core.model import (
     Activity,
     Batch,
@@ -18,7 +19,6 @@ from wattledger.core.model import (
     Workload,
 )
 from wattledger.core.pipeline import Pipeline
-from wattledger.core.spans import SpanAccount
 
 S = 1_000_000_000
 WALL_NS = 1_795_341_600_000_000_000  # 2026-11-22T10:00:00Z at second 0

@@ -20,9 +20,9 @@ from tests.core.made import (
     used,
 )
 
+from wattledger.core.accounts import SpanAccount
 from wattledger.core.footprint import Footprint, Identity, assemble
 from wattledger.core.model import Batch, Device, Factor, Work
-from wattledger.core.spans import SpanAccount
 
 IDENTITY = Identity("ab12", None, "finetune", "llama", {"team": "search"}, "gpu-7", "process")
 DEVICES: Mapping[str, Device] = {GPU.id: GPU, CPU.id: CPU}

@@ -9,8 +9,8 @@ from tests.core.made import (
     used,
 )
 
+from wattledger.core.accounts import SpanAccount
 from wattledger.core.model import Batch, Device
-from wattledger.core.spans import SpanAccount
 
 
 def opening(*readings: object, device: Device = GPU) -> Batch:

@@ -21,16 +21,16 @@ from tests.core.made import (
 )
 from tests.core.metered import footprint, two_seconds
 
+from wattledger.core.accounts import SpanAccount
 from wattledger.core.footprint import Footprint
-from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Gap
-from wattledger.core.spans import SpanAccount
+from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Device, Gap
 
 
-def silent() -> Footprint:
+def silent(device: Device = GPU) -> Footprint:
     """A device that moved for others only: this run used nothing of it."""
     _, spans = run(
-        full(0, claim("pid:2", RIVAL), counter(GPU, 0, 0), used(GPU.id, "pid:2", 0, 0), enter(1, 0)),
-        full(2, leave(1, 2), counter(GPU, 2, 100), used(GPU.id, "pid:2", 2, 2)),
+        full(0, claim("pid:2", RIVAL), counter(device, 0, 0), used(device.id, "pid:2", 0, 0), enter(1, 0)),
+        full(2, leave(1, 2), counter(device, 2, 100), used(device.id, "pid:2", 2, 2)),
     )
     return footprint(spans[1])
 
@@ -41,11 +41,14 @@ def test_of_nothing_no_fraction_was_measured() -> None:
     assert found["energy_j"]["value"] == 0
 
 
-def test_who_seems_to_have_used_nothing_may_have_used_it_too_briefly_to_see() -> None:
-    energy = silent().energy_j
+def test_who_seems_to_have_used_no_cpu_may_have_used_it_too_briefly_to_see() -> None:
+    energy = silent(CPU).energy_j
     assert energy is not None
-    assert (energy.value, energy.low) == (0, 0)
-    assert energy.high == pytest.approx(5, rel=0.01)  # 50 W for a refresh period of 100 ms
+    assert energy == pytest.approx((0, 0, 50 / 1000), rel=0.01)  # 50 W for a refresh period of 1 ms
+
+
+def test_a_card_that_only_others_used_was_surely_not_used() -> None:
+    assert silent().energy_j == (0, 0, 0)
 
 
 def test_the_scope_of_a_host_is_everything_its_devices_drew() -> None:

@@ -23,8 +23,9 @@ from tests.core.made import (
 )
 from tests.core.opened import active_j, device_j, opening, own_j
 
+from wattledger.core.accounts import merge
 from wattledger.core.model import IDLE, Work
-from wattledger.core.spans import SpanBook, merge
+from wattledger.core.spans import SpanBook
 
 
 def test_a_span_has_what_was_drawn_between_its_boundaries() -> None:

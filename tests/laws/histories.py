@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from wattledger.core.accounts import SpanAccount
 from wattledger.core.model import (
     AGENT,
     IDLE,
@@ -29,7 +30,6 @@ from wattledger.core.model import (
     Workload,
 )
 from wattledger.core.pipeline import Pipeline
-from wattledger.core.spans import SpanAccount
 
 MS = 1_000_000
 WALL_NS = 1_795_341_600_000_000_000

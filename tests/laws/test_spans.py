@@ -3,8 +3,8 @@
 from hypothesis import given
 from tests.laws.histories import TREES, Settled, World, drive, orphan_worlds, worlds
 
+from wattledger.core.accounts import Lane
 from wattledger.core.model import Boundary
-from wattledger.core.spans import Lane
 from wattledger.core.totals import EnergyKey
 
 

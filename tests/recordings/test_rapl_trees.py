@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from wattledger.core.model import EnergyCounter, Instant
 from wattledger.core.ports import Host
 from wattledger.sources import rapl

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.rig.probe import NVML, ask
 from tests.rig.rig import (
     Fault,

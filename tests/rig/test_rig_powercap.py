@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from tests.rig.probe import RAPL, ask
 from tests.rig.rig import (
     Fault,

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from tests.runtime.devices import Blocking, Failing, Steady, edge, until
 
+from wattledger.core.accounts import SpanAccount
 from wattledger.core.model import Batch, Boundary, EnergyCounter, Work, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.ports import SourceFailed
-from wattledger.core.spans import SpanAccount
 from wattledger.runtime import clock
 from wattledger.runtime.runner import Runner
 from wattledger.runtime.sampler import Sampler

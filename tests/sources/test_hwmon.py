@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
 from wattledger.core.model import EnergyCounter, Fault, Instant, PowerGauge
 from wattledger.core.ports import Host, Source, SourceGone
 from wattledger.sources import hwmon

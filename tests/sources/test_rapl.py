@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.sources.rapl_tree import AMD, INTEL, LIMITS, RANGE_UJ, host_with, now, zone
+
 from wattledger.core.model import EnergyCounter, Fault, Instant, Sample
 from wattledger.core.ports import Source, SourceFailed
 from wattledger.sources import rapl
-
-from tests.sources.rapl_tree import AMD, INTEL, LIMITS, RANGE_UJ, host_with, now, zone
 
 
 def by_id(samples: Iterable[Sample]) -> dict[str | None, EnergyCounter | Fault]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.sources.rapl_tree import AMD, INTEL, VIRTUAL, host_with, now, pmu, zone
+
 from wattledger.core.model import EnergyCounter, Finding
 from wattledger.core.ports import Host, SourceGone
 from wattledger.sources import rapl
 from wattledger.sources.rapl.perf import events
-
-from tests.sources.rapl_tree import AMD, INTEL, VIRTUAL, host_with, now, pmu, zone
 
 
 def finding(host: Host, sensor: str) -> Finding:

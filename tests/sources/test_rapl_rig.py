@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from tests.rig.rig import RANGE_UJ, Fault, NoCompiler, Rig, Zone, load_constant, load_square, sockets
 
 INTEL = "vendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) Platinum 9282\n"

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from math import hypot
 from typing import Any, NamedTuple
 
+from wattledger.core.accounts import LaneAccount, SpanAccount
 from wattledger.core.meter import cap_uw
 from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Device, Factor, Gap, Instant
 from wattledger.core.pricing import emissions
-from wattledger.core.spans import LaneAccount, SpanAccount
 from wattledger.core.uncertainty import Quantity, Term, total
 from wattledger.core.units import UJ_PER_J, joules, seconds
 

@@ -7,8 +7,9 @@ replays to the same figures.
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
+from wattledger.core.accounts import Lane, SpanAccount
 from wattledger.core.attribution import Cell, Split, share_out
 from wattledger.core.floors import floor_taught
 from wattledger.core.lanes import EnergyCurve
@@ -35,7 +36,7 @@ from wattledger.core.model import (
 )
 from wattledger.core.pricing import grams
 from wattledger.core.sharing import LaneShares, rest_interval, slicing, spread_of, table_doubt_uj
-from wattledger.core.spans import Lane, LanePart, Slice, SpanAccount, SpanBook
+from wattledger.core.spans import LanePart, Slice, SpanBook
 from wattledger.core.totals import Totals
 from wattledger.core.units import NS_PER_S, energy_uj
 from wattledger.core.usage import Usage, used_of
@@ -103,6 +104,8 @@ class Pipeline:
                     self._meter.resume()
                 case Fault():
                     self.faults[sample.source, sample.device_id] = sample
+                case _:
+                    assert_never(sample)
         if not batch.full:
             return Step([], [], [])
         return self._close(batch.at)
@@ -177,7 +180,8 @@ class Pipeline:
         if rest is not None:
             self._share_rest(rest, trees, shares)
         for tree, slices in trees.items():
-            self.spans.note_others(slices, shares.left_uj.get(tree, [0] * len(slices)), shares.others_uj)
+            others_uj = {w: uj for w, uj in shares.everyone_uj.items() if w != tree}
+            self.spans.note_others(slices, shares.left_uj.get(tree, []), others_uj)
         self._usage.close(shares.paid)
         gaps, self._gaps = self._gaps, []
         self._boundaries, self._works, self._opened_ns = [], [], at.mono_ns
@@ -207,7 +211,6 @@ class Pipeline:
         cell = Cell(curve.energy_uj, curve.span_ns, used_of(device, weights), self._usage.parts_ppm(device), floor)
         divided = share_out(cell)
         shares.add(divided, curve)
-        shares.add_others(divided, trees)
         self._post(curve, divided, cell, trees, shares)
         curve.restart()
         return learnt
@@ -269,12 +272,12 @@ class Pipeline:
         cpu = next((d for d in self.totals.devices.values() if d.kind == "cpu" and d.inside is None), None)
         parts = self._usage.parts_ppm(cpu) if cpu is not None else {}
         floor_uw = idle_uj * NS_PER_S // curve.span_ns
-        cell = Cell(curve.energy_uj, curve.span_ns, shares.active_uj, parts, floor_uw)
+        cell = Cell(curve.energy_uj, curve.span_ns, dict(shares.active_uj), parts, floor_uw)
         self.totals.devices[curve.device.id] = curve.device
         self.totals.power_uw[curve.device.id] = curve.mean_uw()
         self._metered(curve, curve.energy_uj)
         divided = share_out(cell)
-        shares.add_others(divided, trees)
+        shares.add(divided, curve)
         self._post(curve, divided, cell, trees, shares)
 
     def _floor_of(self, device: Device) -> int | None:

@@ -1,6 +1,6 @@
 """Inside a cell: how a tree's part follows its slices, what the rest of the host draws, and how much to doubt a share."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import log
 from typing import NamedTuple
 
@@ -28,23 +28,18 @@ class LaneShares:
         self.active_uj: dict[Workload, int] = {}
         self.by_slice: dict[Workload, list[int]] = {}
         self.left_uj: dict[Workload, list[int]] = {}
-        self.others_uj: dict[Workload, int] = {}
+        self.everyone_uj: dict[Workload, int] = {}
         self.paid: set[str] = set()
 
     def add(self, divided: Split, curve: EnergyCurve) -> None:
-        """One device's split, before anything is taken out of it."""
+        """One device's split, before anything is taken out of it; the rest of the host follows the others, so it comes last."""
         self.energy_uj += curve.energy_uj
         self.paid |= {curve.device.id, curve.device.kind}
+        sums = [self.everyone_uj] if curve.device is REST else [self.active_uj, self.everyone_uj]
         for part in (divided.active, divided.held):
             for workload, uj in part.items():
-                self.active_uj[workload] = self.active_uj.get(workload, 0) + uj
-
-    def add_others(self, divided: Split, trees: Container[Workload]) -> None:
-        """What one device gave to workloads that have no spans here."""
-        for part in (divided.active, divided.held):
-            for workload, uj in part.items():
-                if workload not in trees:
-                    self.others_uj[workload] = self.others_uj.get(workload, 0) + uj
+                for found in sums:
+                    found[workload] = found.get(workload, 0) + uj
 
     def slices(self, tree: Workload, part: LanePart) -> None:
         """A tree's energy by slice, so that the rest of the host can follow it."""

@@ -12,10 +12,10 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from wattledger.core.accounts import WORK_KINDS, SpanAccount, merge
 from wattledger.core.footprint import Footprint, Identity, assemble
 from wattledger.core.model import RESERVED, Boundary, Instant, Work, Workload
 from wattledger.core.pipeline import Step
-from wattledger.core.spans import WORK_KINDS, SpanAccount, merge
 from wattledger.runtime import clock, host, warn
 from wattledger.runtime.build import Plan, Session, open_session
 from wattledger.runtime.config import Config, ConfigError, load

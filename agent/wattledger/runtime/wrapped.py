@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from wattledger.core.accounts import SpanAccount
 from wattledger.core.footprint import Footprint, Identity, assemble
 from wattledger.core.model import Batch, Boundary, Instant, Workload
 from wattledger.core.pipeline import Pipeline, Step
-from wattledger.core.spans import SpanAccount
 from wattledger.runtime import clock
 from wattledger.runtime.build import Plan, Session, attend, open_session
 from wattledger.runtime.capture import Recorder
