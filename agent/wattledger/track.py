@@ -33,7 +33,7 @@ class Run:
 
     # fmt: off
     __slots__ = (
-        "__weakref__", "_generation", "_left", "_notes", "_settled", "_span", "_spans", "_spec", "_unfinished", "_work",
+        "__weakref__", "_generation", "_left", "_notes", "_settled", "_span", "_spans", "_spec", "_synced", "_unfinished", "_work",
         "final", "parent", "run_id",
     )
     # fmt: on
@@ -49,6 +49,7 @@ class Run:
         self._spans: set[int] = set()  # not settled yet
         self._generation = 0
         self._left = False
+        self._synced = False  # GPU work queued at its end was waited for
         self._unfinished = False  # a generator's: more pieces may come
         self._settled: SpanAccount | None = None
         self._notes: list[str] = []

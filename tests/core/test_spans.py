@@ -23,7 +23,6 @@ from tests.core.made import (
 )
 from tests.core.opened import active_j, device_j, opening, own_j
 
-from wattledger.core.accounts import merge
 from wattledger.core.model import IDLE, Work
 from wattledger.core.spans import SpanBook
 
@@ -212,24 +211,6 @@ def test_the_rest_of_the_host_drew_nothing_rather_than_less() -> None:
         full(3, counter(CPU, 3, 300), used(CPU.id, "pid:2", 3, 2)),
     )
     assert all(uj >= 0 for uj in spans[1].others.values())
-
-
-def test_the_pieces_of_one_run_are_its_sum() -> None:
-    batches = [
-        full(t, enter(t, t - 0.5), leave(t, t), counter(GPU, t, 100 * t * t), used(GPU.id, "pid:1", t, t)) for t in (1, 2, 3)
-    ]
-    _, spans = run(opening(claim("pid:2", RIVAL), used(GPU.id, "pid:2", 0, 0)), *batches)
-    pieces = [spans[1], spans[2], spans[3]]
-    pieces[1].work["requests"] = pieces[2].work["requests"] = 2
-    pieces[0].others[RIVAL] = pieces[2].others[RIVAL] = 5.0
-    whole = merge(pieces)
-    assert (whole.entered, whole.left) == (spans[1].entered, spans[3].left)
-    assert active_j(whole) == sum(active_j(p) for p in pieces) == 50 + 150 + 250
-    peaks = [p.lanes[GPU.id, "counter"].peak_uw for p in pieces]
-    assert whole.lanes[GPU.id, "counter"].peak_uw == max(peaks) == 500_000_000
-    assert whole.work == {"requests": 4}
-    assert whole.others == {RIVAL: 10.0}
-    assert merge(pieces[:1]) is spans[1]
 
 
 def test_a_new_book_is_empty() -> None:

@@ -216,15 +216,6 @@ class Gap(NamedTuple):
     reason: str
 
 
-class Share(NamedTuple):
-    """A part of an interval, given to a workload; the shares of an interval sum to it exactly."""
-
-    interval: Interval
-    workload: Workload
-    use: Use
-    energy_uj: int
-
-
 class Finding(NamedTuple):
     """What ``wattledger doctor`` says of one sensor: usable or not, why, and the one command that would mend it."""
 

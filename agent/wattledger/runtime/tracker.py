@@ -55,7 +55,7 @@ class Tracker:
                 run._notes.append(self._unmeasured or "not measured")
                 return
             if run.parent is None and spec.sync == "auto":
-                run._notes += synchronise()
+                run._notes += synchronise().notes
             elif run.parent is None:
                 run._notes.append("sync is off: GPU work still queued at a boundary is counted after it")
             self._enter(run, whole or run, session)
@@ -86,7 +86,8 @@ class Tracker:
             return
         try:
             if run.parent is None and run._spec.sync == "auto":
-                synchronise()
+                # Not noted twice: what could not be waited for at the start was said there.
+                run._synced = bool(synchronise().frameworks)
             self._leave(run, self._session)
         except Exception as bug:
             run._notes.append(f"its end was not measured: {bug!r}")
@@ -156,6 +157,9 @@ class Tracker:
             except ConfigError as wrong:
                 warn_once(f"zone {run._spec.zone}", str(wrong))
                 notes = [*notes, str(wrong)]
+        gpu = any(session.pipeline.totals.devices[d].kind == "gpu" and sums.active_uj for (d, _), sums in account.lanes.items())
+        if gpu and run._left and run.parent is None and run._spec.sync == "auto" and not run._synced:
+            notes = [*notes, "no framework that can be waited for: GPU work still queued at the run's end is counted after it"]
         if any(run._work):
             account.work = _work(run)
         return assemble(
