@@ -116,6 +116,8 @@ class Track:
         parent = _current.get()
         while parent is not None and parent._left:
             parent = parent.parent  # it was left in another context
+        if parent is None:
+            parent = TRACKER.around()
         run = Run(self, parent)
         self._open.append(run)
         _current.set(run)

@@ -13,6 +13,8 @@ from tests.core.made import (
 )
 from tests.core.opened import active_j, opening
 
+from wattledger.core.accounts import SpanAccount, merge
+
 
 def test_the_pieces_of_one_run_are_its_sum() -> None:
     batches = [

@@ -15,6 +15,7 @@ from tests.core.made import (
     floor,
     full,
     gauge,
+    holding,
     leave,
     run,
     used,
@@ -146,6 +147,21 @@ def test_a_floor_from_a_table_is_said_and_widens() -> None:
     assert narrow is not None
     assert wide is not None
     assert wide.high > narrow.high
+
+
+def test_where_a_device_is_all_ones_own_it_does_not_matter_what_of_it_is_idle() -> None:
+    def high_j(n: int) -> float:
+        readings = counter(CPU, 0, 0), used("cpu", "pid:1", 0, 0, "cpu_ns"), holding("cpu", "pid:1", 1.0)
+        _, spans = run(
+            full(0, claim("pid:1", TREE), floor(CPU, 20, n), *readings, enter(1, 0)),
+            full(2, leave(1, 2), counter(CPU, 2, 100), used("cpu", "pid:1", 2, 1, "cpu_ns")),
+        )
+        energy = footprint(spans[1]).energy_j
+        assert energy is not None
+        assert energy.value == 100
+        return energy.high
+
+    assert high_j(0) == high_j(1)
 
 
 def test_the_rest_of_the_host_is_told_by_whose_it_was() -> None:

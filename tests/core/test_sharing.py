@@ -146,6 +146,8 @@ def test_a_model_without_a_clock_follows_time() -> None:
 def test_where_all_is_idle_a_part_follows_the_energy_and_else_the_time() -> None:
     pieces = [piece(0, 0.5, None), piece(0.5, 2, None)]
     assert slicing(estimated(20, 2), cell({}, 20, 20, 2), TREE, pieces).weights == [5 * J, 15 * J]
+    clocked = [piece(0, 0.5, 1.0), piece(0.5, 2, 0.0)]
+    assert slicing(estimated(20, 2), cell({TREE: S}, 20, 20, 2), TREE, clocked).idles_uj == [5 * J, 15 * J]
     assert slicing(estimated(0, 2), cell({}, 0, 20, 2), TREE, pieces).weights == [S // 2, 3 * S // 2]
 
 

@@ -129,13 +129,21 @@ def test_without_a_clock_a_slice_follows_the_energy() -> None:
 
 
 def test_a_clock_that_runs_back_is_no_negative_work() -> None:
-    pipeline, spans = run(
-        opening(mark(0, cpu_s=9), device=CPU),
+    """The program's clock: back by 6 s in the first second, 1 s in the next; its tree used 2 s, so children 1 s; a rival 1 s."""
+    _, spans = run(
+        opening(mark(0, cpu_s=9), claim("pid:2", RIVAL), used(CPU.id, "pid:2", 0, 0), device=CPU),
         part_batch(1, enter(1, 1, cpu_s=3)),
-        full(2, leave(1, 2, cpu_s=4), mark(2, cpu_s=4), counter(CPU, 2, 100), used(CPU.id, "pid:1", 2, 2)),
+        full(
+            2,
+            leave(1, 2, cpu_s=4),
+            mark(2, cpu_s=4),
+            counter(CPU, 2, 150),
+            used(CPU.id, "pid:1", 2, 2),
+            used(CPU.id, "pid:2", 2, 1),
+        ),
     )
-    assert 0 <= active_j(spans[1], CPU) <= 100
-    assert pipeline.totals.residual_uj() == {CPU.id: 0}
+    # The tree's 100 J by 75 x 0.5/1 and 75 x 1.5/2.
+    assert active_j(spans[1], CPU) == pytest.approx(60)
 
 
 def test_idle_energy_of_what_is_held_is_divided_by_time_and_never_more_than_was_drawn() -> None:

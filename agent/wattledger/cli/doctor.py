@@ -88,7 +88,7 @@ def examine(config: Config, environ: Mapping[str, str], table: Mapping[str, str]
     Raises ConfigError for words that are wrong.
     """
     methods: dict[str, str] = {}
-    plan = Plan(Workload("(doctor)"), (os.getpid(),), own_clock=False, on_batches=lambda batches: methods.update(_methods(batches)))
+    plan = Plan(Workload("(doctor)"), (os.getpid(),), on_batches=lambda batches: methods.update(_methods(batches)))
     session, broken = _open(config, environ, plan)
     # Without a session the sources are still asked, each told what a session would have told it.
     opened = session.opened if session is not None else Opened(config, environ, plan, [])

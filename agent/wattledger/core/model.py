@@ -117,7 +117,8 @@ class Boundary(NamedTuple):
     """A span of the program begins or ends, or (``mark``, at the edges of a cell) its CPU clock is noted.
 
     ``span`` is its id, ``parent`` the span that was open around it, ``within`` the workload (the process tree's) whose energy
-    it divides.  ``cpu_ns`` and ``thread_cpu_ns`` are the process's and the thread's own CPU clocks, ``None`` where unknown.
+    it divides.  ``cpu_ns`` and ``thread_cpu_ns`` are the process's and the thread's own CPU clocks, ``None`` where unknown.  A mark
+    with span 0 is the process's; one with an open span's id notes that span's thread.
     """
 
     span: int

@@ -4,11 +4,17 @@ A span tree is two views of one sum: ``energy`` of a span contains its children'
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import log
 from typing import NamedTuple
 
 from wattledger.core.accounts import WORK_KINDS, Lane, SpanAccount
 from wattledger.core.attribution import split
 from wattledger.core.model import Boundary, Gap, Work, Workload
+
+
+# Concurrent spans of one process, g95 (carbon.md 8.4): CPU by thread time as by process time, anything else an equal split.
+THREAD_SHARE_G95 = 1.25
+BLIND_SHARE_G95 = 3.0
 
 
 class Slice(NamedTuple):
@@ -57,7 +63,7 @@ class SpanBook:
         self._open: dict[Workload, dict[int, SpanAccount]] = {}
         self._parents: dict[int, int | None] = {}
         self._clock: dict[Workload, int] = {}
-        self._thread_clock: dict[int, int] = {}
+        self._thread_clock: dict[int, tuple[int, int]] = {}
 
     def open_accounts(self) -> Iterable[SpanAccount]:
         """Spans that were entered and have not been settled."""
@@ -124,6 +130,8 @@ class SpanBook:
             if boundary.edge != "mark":
                 self._apply(boundary)
                 state = self._state(tree)
+            elif boundary.span in self._accounts:
+                self._rate(self._accounts[boundary.span], boundary)
         if end_ns > at_ns or not slices:
             slices.append(Slice(at_ns, end_ns, *state, None))
         return slices
@@ -140,15 +148,21 @@ class SpanBook:
             account = self._accounts[boundary.span] = SpanAccount(boundary)
             self._parents[boundary.span] = boundary.parent
             self._open.setdefault(boundary.within, {})[boundary.span] = account
-            if boundary.thread_cpu_ns is not None:
-                self._thread_clock[boundary.span] = boundary.thread_cpu_ns
+            self._rate(account, boundary)
         elif boundary.span in (spans := self._open.get(boundary.within, {})):
             account = spans.pop(boundary.span)
             account.left = boundary.at
-            began = self._thread_clock.pop(boundary.span, None)
-            elapsed_ns = boundary.at.mono_ns - account.entered.mono_ns
-            if began is not None and boundary.thread_cpu_ns is not None and account.thread == boundary.thread and elapsed_ns:
-                account.rate = (boundary.thread_cpu_ns - began) / elapsed_ns
+            self._rate(account, boundary)
+            self._thread_clock.pop(boundary.span, None)
+
+    def _rate(self, account: SpanAccount, boundary: Boundary) -> None:
+        """How busy a span's thread was since it was last looked at: by that, spans of several threads share a CPU."""
+        if boundary.thread_cpu_ns is None or boundary.thread != account.thread:
+            return
+        looked_ns, cpu_ns = self._thread_clock.get(account.span, (boundary.at.mono_ns, 0))
+        if boundary.at.mono_ns > looked_ns:
+            account.rate = max(0, boundary.thread_cpu_ns - cpu_ns) / (boundary.at.mono_ns - looked_ns)
+        self._thread_clock[account.span] = boundary.at.mono_ns, boundary.thread_cpu_ns
 
     def _state(self, tree: Workload) -> tuple[tuple[tuple[SpanAccount, ...], ...], tuple[SpanAccount, ...]]:
         """(innermost chains, open accounts) of a tree now: innermost is open without an open descendant."""
@@ -212,14 +226,18 @@ def _give_each(
     uj: tuple[int, int],
     posted: dict[Workload, tuple[int, int]],
 ) -> None:
-    """Concurrent spans share each instant equally, or by thread time where all of them are known."""
+    """Concurrent spans share each instant equally, a CPU by thread time where all of them are known (the spans of one thread, tasks
+    that take turns, equally).  Either way nobody saw whose work it was: that doubt is each span's."""
     ones = [1] * len(chains)
-    rates = [chain[0].rate for chain in chains]
     weights = ones
-    if part.by_thread and all(r is not None for r in rates):
-        weights = [int((r or 0.0) * 1_000_000) for r in rates]
+    doubt_g95 = BLIND_SHARE_G95
+    if part.by_thread and all(chain[0].rate is not None for chain in chains):
+        threads = [chain[0].thread for chain in chains]
+        weights = [int((chain[0].rate or 0.0) * 1_000_000) // threads.count(chain[0].thread) for chain in chains]
+        doubt_g95 = THREAD_SHARE_G95 if len(set(threads)) == len(threads) else BLIND_SHARE_G95
     actives, helds = split(uj[0], weights if any(weights) else ones), split(uj[1], ones)
     for chain, active_uj, held_uj in zip(chains, actives, helds, strict=True):
+        chain[0].lanes[part.lane].spread_uj += log(doubt_g95) * min(active_uj, uj[0] - active_uj)
         _give(chain, part, active_uj, held_uj)
         _tally(posted, chain[0].workload, active_uj, held_uj)
 

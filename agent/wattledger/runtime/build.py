@@ -72,16 +72,16 @@ class Session(NamedTuple):
 class Plan(NamedTuple):
     """What a session is asked to do.
 
-    ``roots``: process ids whose trees are metered; none yet: ``attend`` names them; ``own_clock``: whether this very process is
-    the tree (its CPU clock then divides it among spans); ``agent_pid``: the meter's own process, where it is not the metered one;
-    ``whole_machine``: GPUs hidden from this process are metered too.
+    ``roots``: process ids whose trees are metered; none yet: ``attend`` names them; ``agent_pid``: the meter's own process, where
+    it is not the metered one; ``whole_machine``: GPUs hidden from this process are metered too; ``marks``: the CPU clocks of the tree
+    and of its open spans, asked for at every full tick.
     """
 
     tree: Workload
     roots: tuple[int, ...]
-    own_clock: bool
     agent_pid: int | None = None
     whole_machine: bool = False
+    marks: Callable[[Instant], Iterable[Boundary]] | None = None
     on_batches: Callable[[list[Batch]], None] | None = None
     on_step: Callable[[Step], None] | None = None
 
@@ -102,7 +102,7 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
         runners,
         pipeline,
         interval_ns=int(config["agent.interval_s"] * 1e9),
-        mark=_marker(plan.tree) if plan.own_clock else None,
+        marks=plan.marks,
         on_batches=plan.on_batches,
         on_step=_floor_keeper(environ, pipeline, plan.on_step),
     )
@@ -188,10 +188,6 @@ class Opened:
             witness = "procfs" if os.path.exists(f"{procfs}/stat") else "portable"
             options["load"] = importlib.import_module(BUILTIN[witness]).load(place)
         return place
-
-
-def _marker(tree: Workload) -> Callable[[Instant], Boundary]:
-    return lambda at: Boundary(0, at, "mark", tree, tree, None, clock.process_cpu_ns())
 
 
 def _rest(config: Config, runners: Iterable[Runner]) -> Iterable[Factor]:

@@ -55,6 +55,14 @@ def launcher_pid(environ: Mapping[str, str]) -> int | None:
     return parent if rank_of(environ) is not None and parent > 1 else None
 
 
+def thread_cpu_ns(procfs: str, thread: int) -> int | None:
+    """CPU time of one of this process's threads, by its native id, as its own clock would say it; ``None`` where nobody tells."""
+    try:
+        return int(Path(procfs, "self", "task", str(thread), "schedstat").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
 def is_virtual(procfs: str) -> bool:
     """Whether a hypervisor runs this machine: then the board and the fans are not ours to count."""
     try:

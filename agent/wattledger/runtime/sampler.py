@@ -35,14 +35,14 @@ class Sampler:
         interval_ns: int,
         now: Callable[[], Instant] = clock.now,
         asleep_ns: Callable[[], int] = clock.asleep_ns,
-        mark: Callable[[Instant], Boundary] | None = None,
+        marks: Callable[[Instant], Iterable[Boundary]] | None = None,
         on_batches: Callable[[list[Batch]], None] | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
         self.runners = list(runners)
         self.pipeline = pipeline
         self.agent_threads: list[int] = []
-        self._now, self._mark = now, mark
+        self._now, self._marks = now, marks
         self._asleep_ns, self._slept_ns = asleep_ns, asleep_ns()
         self._interval_ns = interval_ns
         self._on_batches, self._on_step = on_batches, on_step
@@ -109,8 +109,8 @@ class Sampler:
             samples += runner.read(True)
         with self._lock:
             at = self._now()
-            if self._mark is not None:
-                samples.append(self._mark(at))
+            if self._marks is not None:
+                samples += self._marks(at)
             batches = self._drain()
             batches.append(Batch(at, True, tuple(samples)))
             step = self._step(batches)

@@ -9,8 +9,9 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wattledger.core.accounts import WORK_KINDS, SpanAccount, merge
 from wattledger.core.footprint import Footprint, Identity, assemble
@@ -25,6 +26,18 @@ from wattledger.runtime.warn import warn_once
 
 if TYPE_CHECKING:
     from wattledger.track import Run, Track
+
+
+PROVISIONAL = "asked before every sensor had moved since the run's end: what they had not shown yet is taken at their last known power"
+
+
+class Entered(NamedTuple):
+    """A span that is open: its run, its thread's native id, and whether that is the main thread."""
+
+    run: "weakref.ref[Run]"
+    thread: int
+    workload: Workload
+    main: bool
 
 
 class Tracker:
@@ -42,7 +55,7 @@ class Tracker:
         self._counting = threading.Lock()
         self._spans = itertools.count(1)
         self._runs: weakref.WeakValueDictionary[int, Run] = weakref.WeakValueDictionary()
-        self._entered: set[int] = set()
+        self._entered: dict[int, Entered] = {}
 
     # --- spans ----------------------------------------------------------------------------------------------------------
 
@@ -67,7 +80,7 @@ class Tracker:
         span = next(self._spans)
         workload = _workload(run)
         parent = run.parent._span if run.parent is not None and run.parent._generation == self.generation else None
-        thread = threading.get_ident()
+        thread = threading.get_native_id()
 
         def make(at: Instant) -> Boundary:
             clocks = clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
@@ -76,7 +89,7 @@ class Tracker:
         run._span, run._generation = span, self.generation
         whole._spans.add(span)
         self._runs[span] = whole
-        self._entered.add(span)
+        self._entered[span] = Entered(weakref.ref(run), thread, workload, threading.current_thread() is threading.main_thread())
         session.sampler.enter(make)
 
     def leave(self, run: "Run") -> None:
@@ -94,7 +107,7 @@ class Tracker:
             warn_once("leave", f"the end of a run was not measured: {bug!r}")
 
     def _leave(self, run: "Run", session: Session) -> None:
-        span, thread = run._span, threading.get_ident()
+        span, thread = run._span, threading.get_native_id()
         assert span is not None
         workload = _workload(run)
 
@@ -102,13 +115,34 @@ class Tracker:
             clocks = clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
             return Boundary(span, at, "leave", workload, session.tree, None, *clocks)
 
-        self._entered.discard(span)
+        self._entered.pop(span, None)
         session.sampler.leave(make)
+
+    def around(self) -> "Run | None":
+        """For a span in a thread that was started without a context: the outermost run open in the main thread, whose work it is."""
+        if threading.current_thread() is not threading.main_thread():
+            for entered in list(self._entered.values()):
+                run = entered.run()
+                if entered.main and run is not None and not run._left:
+                    return run
+        return None
+
+    def _marks(self, at: Instant, tree: Workload, *, own_clock: bool) -> Iterator[Boundary]:
+        """The CPU clocks at the edge of a cell: the process's, and each thread's where several spans are open."""
+        if own_clock:
+            yield Boundary(0, at, "mark", tree, tree, None, clock.process_cpu_ns())
+        spans = list(self._entered.items())
+        if len(spans) > 1 and self._session is not None:
+            procfs = str(self._session.config["paths.procfs"])
+            looked = {thread: host.thread_cpu_ns(procfs, thread) for thread in {entered.thread for _, entered in spans}}
+            for span, entered in spans:
+                yield Boundary(span, at, "mark", entered.workload, tree, None, None, entered.thread, looked[entered.thread])
 
     def add_work(self, run: "Run", counts: tuple[int, int, int, int]) -> None:
         """Record tokens; a negative or non-integer count is one warning, and not counted."""
-        if any(not isinstance(n, int) or n < 0 for n in counts):
-            warn_once("add_tokens", f"add_tokens needs whole numbers of 0 or more, got {counts}; not counted")
+        wrong = [f"{name}={n!r}" for name, n in zip(WORK_KINDS, counts, strict=True) if not isinstance(n, int) or n < 0]
+        if wrong:
+            warn_once("add_tokens", f"add_tokens({', '.join(wrong)}): expected whole numbers of 0 or more; not counted")
             return
         with self._counting:
             at: Run | None = run
@@ -143,9 +177,16 @@ class Tracker:
             return found
         pipeline, at = session.sampler.view()
         settled = [] if run._settled is None else [run._settled]
+        # Provisional, but only once: what was read of a run that has ended does not change under its reader.
         account = merge([*settled, *(a for span in sorted(run._spans) if (a := pipeline.spans.find(span)) is not None)])
-        notes = ["provisional: a register has not moved since the run's end"] if run._left else []
-        return self._assemble(run, session, account, account.left or at, notes)
+        ended = run._left and not run._unfinished
+        notes = [PROVISIONAL] if ended else []
+        found = self._assemble(run, session, account, account.left or at, notes)
+        if ended and found.energy_j is None:
+            return found._replace(notes=("too short for a reading yet: ask again in a moment", *found.notes[1:]))
+        if ended:
+            run.final = found
+        return found
 
     def _assemble(
         self, run: "Run", session: Session, account: SpanAccount, end: Instant, notes: list[str]
@@ -186,8 +227,9 @@ class Tracker:
                 return None
             launcher = host.launcher_pid(environ)
             root = launcher if launcher is not None else os.getpid()
-            plan = Plan(Workload(f"pid {root}"), (root,), own_clock=launcher is None, on_step=self._settle)
-            plan = plan._replace(whole_machine=spec.scope == "host")
+            tree = Workload(f"pid {root}")
+            plan = Plan(tree, (root,), whole_machine=spec.scope == "host", on_step=self._settle)
+            plan = plan._replace(marks=partial(self._marks, tree=tree, own_clock=launcher is None))
             self._session = self._open(environ, spec.config, plan)
             atexit.register(self._session.sampler.stop)
             return self._session

@@ -30,7 +30,7 @@ class Wrapped:
         self._account: SpanAccount | None = None
         labels = tuple(sorted(who.labels.items()))
         self._workload = Workload(who.job, who.model, labels)
-        plan = Plan(self._workload, (), own_clock=False, agent_pid=os.getpid(), whole_machine=who.scope == "host")
+        plan = Plan(self._workload, (), agent_pid=os.getpid(), whole_machine=who.scope == "host")
         plan = plan._replace(on_batches=self._record, on_step=self._keep)
         self._session: Session = open_session(config, environ, plan)
         self._who = who._replace(host=self._session.host)
