@@ -91,7 +91,7 @@ out([final(parent).to_dict()["work"], final(child).to_dict()["work"]])
 
 
 def test_threads_keep_their_contexts_apart(tmp_path: Path) -> None:
-    rows = python("""
+    main_id, rows = python("""
 rows, gate = [], threading.Barrier(6)
 outer = track(job="shared")
 def work(n):
@@ -101,12 +101,13 @@ def work(n):
             burn(0.01)
         rows.append([run.footprint.identity.parent_run_id, inner.footprint.identity.parent_run_id == run.run_id, run.run_id])
 threads = [threading.Thread(target=work, args=(n,)) for n in range(6)]
-with track(job="main"):
+with track(job="main") as main:
     [t.start() for t in threads]
     [t.join() for t in threads]
-out(rows)
+out([main.run_id, rows])
 """, rigged(tmp_path)).value
-    assert [row[:2] for row in rows] == [[None, True]] * 6
+    # None of the six is in another's context; all are the main thread's work.
+    assert [row[:2] for row in rows] == [[main_id, True]] * 6
     assert len({row[2] for row in rows}) == 6
 
 
@@ -197,7 +198,7 @@ out(final(run).to_dict())
     assert found["energy_j"]["value"] > 0
     assert {d["method"] for d in found["devices"]} == {"estimated"}
     assert found["measured_fraction"] == 0.0
-    assert any("model's answer" in note for note in found["notes"])
+    assert any("modelled, not measured" in note for note in found["notes"])
 
 
 def test_without_sensor_and_model_energy_is_absent_and_never_zero(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def wrapped(spec: Track, function: Callable[..., Any]) -> Callable[..., Any]:
         with spec as call.last_run:  # type: ignore[attr-defined]
             return function(*args, **kwargs)
 
+    call.last_run = None  # type: ignore[attr-defined]
     return call
 
 
@@ -34,6 +35,7 @@ def _coroutine(spec: Track, function: Callable[..., Any]) -> Callable[..., Any]:
         with spec as call.last_run:  # type: ignore[attr-defined]
             return await function(*args, **kwargs)
 
+    call.last_run = None  # type: ignore[attr-defined]
     return call
 
 
@@ -85,6 +87,7 @@ def _generator(spec: Track, function: Callable[..., Any]) -> Callable[..., Any]:
             except BaseException as thrown:
                 error = thrown
 
+    iterate.last_run = None  # type: ignore[attr-defined]
     return iterate
 
 
@@ -110,4 +113,5 @@ def _async_generator(spec: Track, function: Callable[..., Any]) -> Callable[...,
             except BaseException as thrown:
                 error = thrown
 
+    iterate.last_run = None  # type: ignore[attr-defined]
     return iterate

@@ -91,9 +91,9 @@ class Rig:
     def sysfs(self) -> Path:
         return self.home / "sys"
 
-    def write(self, dir: Path) -> "Rig":
-        """Write tree and scenario under ``dir``; return this rig, living there."""
-        rig = dataclasses.replace(self, dir=Path(dir).resolve())
+    def write(self, folder: Path) -> "Rig":
+        """Write tree and scenario under ``folder``; return this rig, living there."""
+        rig = dataclasses.replace(self, dir=Path(folder).resolve())
         rig.home.mkdir(parents=True, exist_ok=True)
         write_powercap(rig.sysfs, rig.zones)
         write_perf(rig.sysfs, rig.zones)

@@ -20,18 +20,22 @@ def _lines(found: Footprint) -> Iterator[str]:
         yield "  energy   unknown: no sensor and no model answered in this time (`wattledger doctor`)"
     else:
         watts = f", mean {digits(found.energy_j.value / found.duration_s)} W" if found.duration_s else ""
-        yield f"  energy   {span_of(found.energy_j, joule)} in {digits(found.duration_s)} s{watts}"
+        if found.energy_j.value <= 0 < found.energy_j.high:
+            yield f"  energy   under {joule(found.energy_j.high)} in {digits(found.duration_s)} s: too little to tell from nothing"
+        else:
+            yield f"  energy   {span_of(found.energy_j, joule)} in {digits(found.duration_s)} s{watts}"
         for device in sorted(found.devices, key=lambda d: -d.energy_j.value):
             if not device.energy_j.value and device.kind != "cpu":
                 continue  # a GPU that it did not touch: the JSON has it
             yield f"    {device.kind:<6} {joule(device.energy_j.value):>9}  {HOW[device.method]}: {_model(device)}"
-        yield f"  measured {(found.measured_fraction or 0.0):.0%} of it; the rest is a model's answer"
+        if found.measured_fraction is not None and 0.0 < found.measured_fraction < 1.0:
+            yield f"  measured {found.measured_fraction:.0%} of it; the rest is a model's answer"
     for basis, grams in found.emissions_g.items():
         factor = next(f for f in found.factors if f.kind == {"location_based": "grid"}.get(basis, basis))
         yield f"  carbon   {span_of(grams, gram)} CO2e, {basis.replace('_', '-')}: {_factor(factor)}"
     for factor in found.factors:
         if factor.kind == "pue":
-            yield f"  PUE      {factor.value:g} ({factor.origin} {factor.version})".rstrip()
+            yield f"  PUE      {factor.value:g} ({f'{factor.origin} {factor.version}'.strip()})"
     for note in found.notes:
         yield f"  note     {note}"
 
@@ -41,5 +45,5 @@ def _model(device: DeviceFootprint) -> str:
 
 
 def _factor(factor: Factor) -> str:
-    words = [f"{factor.zone} {factor.value:g} {factor.unit}", factor.boundary, f"{factor.origin} {factor.version}".strip()]
+    words = [f"{factor.zone} {digits(factor.value)} {factor.unit}", factor.boundary, f"{factor.origin} {factor.version}".strip()]
     return ", ".join([*words, factor.quality] if factor.quality else words)

@@ -55,6 +55,8 @@ def command(cmd: tuple[str, ...], **options: Any) -> None:
             _say(f"wattledger: {warning}", err=True)
         price_list(config, os.environ)  # a wrong zone is said before anything is opened
         _check_command(cmd[0])
+        if options["output"] and options["output"] == options["record"]:
+            fail(f"run: -o and --record both name {options['output']}")
         _check_output(options["output"])
         model = options["model"] or os.environ.get("WATTLEDGER_MODEL")
         run_id = os.environ.get("WATTLEDGER_RUN_ID") or os.urandom(8).hex()
@@ -125,6 +127,8 @@ def _job_of(cmd: tuple[str, ...]) -> str:
 
 
 def _check_command(name: str) -> None:
+    if os.path.isdir(name) and os.sep in name:
+        fail(f"run: {name} is a directory, not a command", NOT_EXECUTABLE)
     if shutil.which(name) is None:
         if os.path.isfile(name) or (os.sep in name and os.path.exists(name)):
             fail(f"run: {name} is not executable (chmod +x it, or name its interpreter)", NOT_EXECUTABLE)

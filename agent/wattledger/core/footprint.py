@@ -113,7 +113,8 @@ class Footprint(NamedTuple):
         grams = self.emissions_g.get("location_based")
         grid = next((f for f in self.factors if f.kind == "grid"), None)
         if grams is not None and grid is not None:
-            line += f"; {span_of(grams, gram)} CO2e ({grid.zone} {grid.value:g} g/kWh {grid.boundary} {grid.version})"
+            place = "no zone set: world average" if grid.zone == "WORLD" else grid.zone
+            line += f"; {span_of(grams, gram)} CO2e ({place} {digits(grid.value)} g/kWh {grid.boundary} {grid.version})"
         return line
 
     def by_kind(self) -> list[tuple[str, str, float]]:

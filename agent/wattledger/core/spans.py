@@ -11,7 +11,6 @@ from wattledger.core.accounts import WORK_KINDS, Lane, SpanAccount
 from wattledger.core.attribution import split
 from wattledger.core.model import Boundary, Gap, Work, Workload
 
-
 # Concurrent spans of one process, g95 (carbon.md 8.4): CPU by thread time as by process time, anything else an equal split.
 THREAD_SHARE_G95 = 1.25
 BLIND_SHARE_G95 = 3.0
@@ -122,7 +121,7 @@ class SpanBook:
         for boundary in boundaries:
             if boundary.within != tree:
                 continue
-            to_ns = min(max(boundary.at.mono_ns, at_ns), end_ns)
+            to_ns = min(boundary.at.mono_ns, end_ns)
             cpu_ns = self._cpu_since(boundary)
             if to_ns > at_ns:
                 slices.append(Slice(at_ns, to_ns, *state, cpu_ns))

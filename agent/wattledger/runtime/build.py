@@ -73,8 +73,8 @@ class Plan(NamedTuple):
     """What a session is asked to do.
 
     ``roots``: process ids whose trees are metered; none yet: ``attend`` names them; ``agent_pid``: the meter's own process, where
-    it is not the metered one; ``whole_machine``: GPUs hidden from this process are metered too; ``marks``: the CPU clocks of the tree
-    and of its open spans, asked for at every full tick.
+    it is not the metered one; ``whole_machine``: GPUs hidden from this process are metered too; ``marks``: the CPU clocks of the
+    tree and of its open spans, asked for at every full tick.
     """
 
     tree: Workload

@@ -99,11 +99,17 @@ def load(path: Path) -> Capture:
     try:
         with gzip.open(path, "rt", encoding="utf-8") as file:
             lines = file.read().splitlines()
+        if not lines:
+            raise CaptureError(f"{path} is empty")
         header = json.loads(lines[0])
         if header.get("schema") != SCHEMA:
             raise CaptureError(f"{path}: not a {SCHEMA} file (its first line says {header.get('schema')!r})")
         devices: dict[str, Device] = {}
         return Capture(header, [_batch(json.loads(line), devices) for line in lines[1:]])
+    except FileNotFoundError:
+        raise CaptureError(f"no capture at {path}") from None
+    except gzip.BadGzipFile:
+        raise CaptureError(f"{path} is not a wattledger capture (`wattledger run --record FILE` makes one)") from None
     except (OSError, EOFError, zlib.error) as failure:
         raise CaptureError(f"cannot read the capture {path}: {failure}") from failure
     except CaptureError:

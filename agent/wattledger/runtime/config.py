@@ -66,8 +66,11 @@ class Config:
     def rows(self) -> Iterator[tuple[str, Value]]:
         """Every setting with its value and origin, defaults included."""
         for name, key in all_keys():
-            if name in self._values or name in KEYS:
-                yield name, self._values.get(name, Value(key.default, "default"))
+            yield name, self._values.get(name, Value(key.default, "default"))
+
+    def origin(self, name: str) -> str:
+        """Where a setting came from."""
+        return self._values[name].origin if name in self._values else "default"
 
     def source_options(self, source: str) -> dict[str, Any]:
         """The settings of one source that differ from their defaults' meaning of "not known"."""
@@ -110,14 +113,19 @@ def load(
             raise ConfigError(f"no setting {name!r}{nearest(str(name), names)}; `wattledger config default` lists them")
         if value is not None:
             values[name] = Value(_checked(name, value, "the command line"), "the command line")
-    return Config(values, warnings)
+    config = Config(values, warnings)
+    idle_w, max_w = (config[f"sources.estimate.cpu_{end}_w"] for end in ("idle", "max"))
+    if max_w and idle_w > max_w:
+        raise ConfigError(f"sources.estimate.cpu_idle_w = {idle_w:g} is more than cpu_max_w = {max_w:g}: swap them?")
+    return config
 
 
 def _find(environ: Mapping[str, str], file: str | None, here: bool) -> Path | None:
     named = file or environ.get("WATTLEDGER_CONFIG")
     if named:
         if not Path(named).is_file():
-            raise ConfigError(f"no configuration file at {named}: name an existing one or leave it out")
+            who = "--config" if file else "WATTLEDGER_CONFIG"
+            raise ConfigError(f"{who}: no configuration file at {named}")
         return Path(named)
     home = environ.get("XDG_CONFIG_HOME") or (f"{environ['HOME']}/.config" if environ.get("HOME") else "")
     places = [Path("wattledger.toml")] if here else []
@@ -185,12 +193,15 @@ def _checked(name: str, value: Any, where: str) -> Any:
             return number
         if kind == "bool":
             return {"true": True, "false": False, "1": True, "0": False, "on": True, "off": False}[str(value).lower()]
+        if kind == "str" and not isinstance(value, str):
+            raise ValueError
         text = value if isinstance(value, str) and "|" not in kind else str(value).lower()
         if "|" in kind and {"true": "on", "false": "off"}.get(text, text) not in kind.split("|"):
             raise ValueError
         return {"true": "on", "false": "off"}.get(text, text) if "|" in kind else text
     except (ValueError, KeyError, TypeError):
-        wants = {"float": "a number that makes sense", "bool": "true or false"}.get(kind, kind.replace("|", " or "))
+        least = "a number of seconds from 0.02 to 3600" if name == "agent.interval_s" else "a finite number of 0 or more"
+        wants = {"float": least, "bool": "true or false", "str": "text in quotes"}.get(kind, kind.replace("|", " or "))
         raise ConfigError(f"{name} = {value!r} in {where}: expected {wants}") from None
 
 

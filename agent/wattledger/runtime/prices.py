@@ -23,10 +23,12 @@ def price_list(config: Config, environ: Mapping[str, str], zone: str | None = No
     named = zone or str(config["grid.zone"]) or None
     found = None if named else cloud.zone_from_environ(environ, cloud.CLOUD_INIT)
     try:
+        where = "the zone asked for" if zone else config.origin("grid.zone")
         prices = annual.lookup(named or (found.zone if found else None), today(), doubt_g95=found.g95 if found else 1.0)
+        where = config.origin("facility.pue")
         pue = cloud.configured_pue(float(config["facility.pue"])) if config["facility.pue"] else None
     except ValueError as failure:
-        raise ConfigError(str(failure)) from failure
+        raise ConfigError(f"{where}: {failure}") from failure
     if pue is None and found is not None:
         pue = cloud.pue(found.provider)
     factors = {"grid": prices.location_based._replace(kind="grid")}

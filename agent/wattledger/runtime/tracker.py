@@ -14,13 +14,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wattledger.core.accounts import WORK_KINDS, SpanAccount, merge
-from wattledger.core.footprint import Footprint, Identity, assemble
-from wattledger.core.model import RESERVED, Boundary, Instant, Work, Workload
+from wattledger.core.footprint import Footprint, assemble
+from wattledger.core.model import Boundary, Instant, Work, Workload
 from wattledger.core.pipeline import Step
 from wattledger.runtime import clock, host, warn
 from wattledger.runtime.build import Plan, Session, open_session
 from wattledger.runtime.config import Config, ConfigError, load
 from wattledger.runtime.gpu_sync import synchronise
+from wattledger.runtime.identity import identity, unmeasured, work_of, workload_of
 from wattledger.runtime.prices import gain_of, mismatch_g95, price_list
 from wattledger.runtime.warn import warn_once
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from wattledger.track import Run, Track
 
 
-PROVISIONAL = "asked before every sensor had moved since the run's end: what they had not shown yet is taken at their last known power"
+PROVISIONAL = "asked before every sensor had moved since its end: what they had not shown yet is at their last known power"
 
 
 class Entered(NamedTuple):
@@ -78,7 +79,7 @@ class Tracker:
 
     def _enter(self, run: "Run", whole: "Run", session: Session) -> None:
         span = next(self._spans)
-        workload = _workload(run)
+        workload = workload_of(run)
         parent = run.parent._span if run.parent is not None and run.parent._generation == self.generation else None
         thread = threading.get_native_id()
 
@@ -109,7 +110,7 @@ class Tracker:
     def _leave(self, run: "Run", session: Session) -> None:
         span, thread = run._span, threading.get_native_id()
         assert span is not None
-        workload = _workload(run)
+        workload = workload_of(run)
 
         def make(at: Instant) -> Boundary:
             clocks = clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
@@ -119,7 +120,8 @@ class Tracker:
         session.sampler.leave(make)
 
     def around(self) -> "Run | None":
-        """For a span in a thread that was started without a context: the outermost run open in the main thread, whose work it is."""
+        """For a span in a thread that was started without a context: the outermost run open in the main thread, whose work it
+        is."""
         if threading.current_thread() is not threading.main_thread():
             for entered in list(self._entered.values()):
                 run = entered.run()
@@ -151,7 +153,7 @@ class Tracker:
                 at = at.parent
         if run._span is None or run._generation != self.generation or self._session is None:
             return
-        self._session.sampler.put([Work(_workload(run), clock.now(), *counts, span=run._span)])
+        self._session.sampler.put([Work(workload_of(run), clock.now(), *counts, span=run._span)])
 
     # --- footprints -----------------------------------------------------------------------------------------------------
 
@@ -161,12 +163,12 @@ class Tracker:
             return run.final
         session = self._session
         if run._span is None or session is None or run._generation != self.generation:
-            return _unmeasured(run, run._notes or [self._unmeasured or "this run was measured by the parent process"])
+            return unmeasured(run, run._notes or [self._unmeasured or "this run was measured by the parent process"])
         try:
             return self._footprint(run, session)
         except Exception as bug:
             warn_once("footprint", f"no footprint: {bug!r}")
-            return _unmeasured(run, [f"no footprint: {bug!r}"])
+            return unmeasured(run, [f"no footprint: {bug!r}"])
 
     def _footprint(self, run: "Run", session: Session) -> Footprint:
         if run._spans and session.sampler.ripe():
@@ -202,7 +204,7 @@ class Tracker:
         if gpu and run._left and run.parent is None and run._spec.sync == "auto" and not run._synced:
             notes = [*notes, "no framework that can be waited for: GPU work still queued at the run's end is counted after it"]
         if any(run._work):
-            account.work = _work(run)
+            account.work = work_of(run)
         return assemble(
             identity(run, session),
             account,
@@ -264,35 +266,6 @@ class Tracker:
         self.generation += 1
         measured = f"this process was forked inside a run of process {os.getppid()}, which measures it"
         self._begin_anew(measured if self._entered else None)
-
-
-def identity(run: "Run", session: Session) -> Identity:
-    """Who a run is, on paper."""
-    parent = run.parent.run_id if run.parent is not None else session.environ.get("WATTLEDGER_RUN_ID")
-    return Identity(run.run_id, parent, _job(run.job), run.model, run.labels, session.host, run._spec.scope)
-
-
-def _unmeasured(run: "Run", notes: list[str]) -> Footprint:
-    parent = run.parent.run_id if run.parent is not None else os.environ.get("WATTLEDGER_RUN_ID")
-    who = Identity(run.run_id, parent, _job(run.job), run.model, run.labels, host.host_name(os.environ), run._spec.scope)
-    at = clock.now()
-    return Footprint(who, at, at, None, None, None, (), {}, _work(run), {}, (), tuple(notes))
-
-
-def _work(run: "Run") -> dict[str, int]:
-    return dict(zip(WORK_KINDS, run._work, strict=True)) if any(run._work) else {}
-
-
-def _workload(run: "Run") -> Workload:
-    return Workload(_job(run.job), run.model, tuple(sorted(run.labels.items())))
-
-
-def _job(name: str) -> str:
-    """Names that begin with "(" are the meter's own."""
-    if name.startswith("(") or name in RESERVED:
-        warn_once("reserved name", f"job name {name!r}: names may not begin with '('; using {name.strip('()')!r}")
-        return name.strip("()") or "job"
-    return name
 
 
 TRACKER = Tracker()

@@ -215,5 +215,5 @@ def _unknown(zone: str) -> str:
     if "-" in zone and country in named:
         near.append(country)
     right = list(dict.fromkeys(f"{code} ({name})" for code, name in (named[key] for key in near)))
-    nearest = f"the nearest are {', '.join(right)}" if right else "no name is near it"
-    return f"unknown grid zone {zone!r}: {nearest}; `wattledger grid zones` lists all"
+    nearest = f"; did you mean {' or '.join(right)}?" if right else ""
+    return f"unknown grid zone {zone!r}{nearest} `wattledger grid zones` lists all"

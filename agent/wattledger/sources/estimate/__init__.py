@@ -10,7 +10,7 @@ from typing import cast
 from wattledger.core.model import Device, Finding, IdleFloor, Instant, PowerGauge, Sample
 from wattledger.core.ports import Host, Now, SourceFailed, SourceGone
 from wattledger.sources.estimate.load import Load, machine_load
-from wattledger.sources.estimate.power import DRAM_W_PER_GB, SERVER_CURVE, CpuModel, cpu_model, find_processor
+from wattledger.sources.estimate.power import DRAM_W_PER_GB, SERVER_CURVE, TDP_CURVE, CpuModel, cpu_model, find_processor
 
 GB = 1_000_000_000
 # The kernel counts CPU time in ticks of 10 ms: an answer for less than two of them says nothing.
@@ -33,9 +33,9 @@ def examine(host: Host) -> Iterable[Finding]:
     except (SourceGone, SourceFailed) as gone:
         yield Finding("estimate", "model", "absent", str(gone))
         return
-    for device, note in zip(source.devices(), source.notes, strict=False):
-        remedy = f"give it a sensor, or set [sources.estimate] {_OPTION[device.id]}"
-        yield Finding("estimate", device.id, "estimate", note, remedy)
+    for device in source.devices():
+        remedy = f"a sensor, where the rows above name one that can be had; else set [sources.estimate] {_OPTION[device.id]}"
+        yield Finding("estimate", device.id, "estimate", f"a model's answer: {source.origin(device)}", remedy)
 
 
 _OPTION = {"cpu": "cpu_max_w and cpu_idle_w", "dram": "dram_w_per_gb"}
@@ -73,13 +73,15 @@ class Estimate:
 
     def _notes(self, part: str) -> Iterator[str]:
         if self._cpu:
-            origin = f"{self._model.origin}; wattledger doctor"
-            yield f"no CPU energy sensor here: CPU energy is a model's answer{part} ({origin})"
-        if self.whole_server:
-            yield "that model is of the whole server, so memory and the rest of the host are inside it and are not counted again"
+            whole = "; memory and the rest of the server are in it" if self.whole_server else ""
+            yield f"CPU energy is modelled, not measured: no sensor here{part} ({self._model.origin}{whole})"
         if self._dram:
             per_gb = f"{self._dram.model} at {self._dram_w_per_gb:g} W/GB"
-            yield f"no memory energy sensor here: memory energy is a model's answer ({per_gb}; wattledger doctor)"
+            yield f"memory energy is modelled, not measured: no sensor here ({per_gb})"
+
+    def origin(self, device: Device) -> str:
+        """What a device's answer stands on."""
+        return self._model.origin if device is self._cpu else f"{device.model} at {self._dram_w_per_gb:g} W/GB"
 
     def devices(self) -> tuple[Device, ...]:
         return tuple(device for device in (self._cpu, self._dram) if device)
@@ -123,7 +125,10 @@ def _model(host: Host, cpus: int) -> tuple[CpuModel, str]:
     if {"cpu_max_w", "cpu_idle_w"} & host.options.keys():
         max_w = _option(host, "cpu_max_w", model.max_w)
         idle_w = _option(host, "cpu_idle_w", model.idle_w * max_w / model.max_w)
-        model = model._replace(max_w=max_w, idle_w=idle_w, origin=f"{idle_w:g}-{max_w:g} W, configured")
+        if idle_w > max_w:
+            raise SourceFailed(f"estimate: [sources.estimate] cpu_idle_w = {idle_w:g} is more than cpu_max_w = {max_w:g}")
+        # What somebody says of the CPUs is of the CPUs, whatever the table's figure was of.
+        model = model._replace(max_w=max_w, idle_w=idle_w, curve=TDP_CURVE, origin=f"{idle_w:g}-{max_w:g} W, configured")
     return model, processor.name
 
 
