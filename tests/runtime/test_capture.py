@@ -110,7 +110,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
 HEADER = json.dumps({"schema": SCHEMA}).encode()
 
 
-@pytest.mark.parametrize("data", [b"", b"not gzip", gzip.compress(b""), gzip.compress(b"\n"), gzip.compress(b"\xff\xfe")])
+@pytest.mark.parametrize("data", [b"", b"not gzip", gzip.compress(b"", mtime=0), gzip.compress(b"\n", mtime=0), gzip.compress(b"\xff\xfe", mtime=0)])
 def test_what_is_no_capture_at_all_is_one_line(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "c"
     path.write_bytes(data)
@@ -127,7 +127,7 @@ def test_what_is_no_capture_at_all_is_one_line(tmp_path: Path, data: bytes) -> N
     HEADER + b'\n{"at": [1], "full": true, "s": []}',
 ])  # fmt: skip
 def test_a_foreign_file_is_one_line(tmp_path: Path, text: bytes) -> None:
-    data = gzip.compress(text + b"\n")
+    data = gzip.compress(text + b"\n", mtime=0)
     path = tmp_path / "c"
     path.write_bytes(data)
     with pytest.raises(CaptureError) as caught:
