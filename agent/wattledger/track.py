@@ -33,16 +33,14 @@ class Run:
 
     # fmt: off
     __slots__ = (
-        "__weakref__", "_generation", "_left", "_notes", "_settled", "_span", "_spans", "_spec", "_synced", "_unfinished", "_work",
-        "final", "parent", "run_id",
+        "__weakref__", "_generation", "_id", "_left", "_notes", "_settled", "_span", "_spans", "_spec", "_synced", "_unfinished", "_work",
+        "final", "parent",
     )
     # fmt: on
 
     def __init__(self, spec: "Track", parent: "Run | None") -> None:
-        import os
-
         self.parent = parent
-        self.run_id = os.urandom(8).hex()
+        self._id: str | None = None
         self.final: Footprint | None = None
         self._spec = spec
         self._span: int | None = None
@@ -54,6 +52,15 @@ class Run:
         self._settled: SpanAccount | None = None
         self._notes: list[str] = []
         self._work = [0, 0, 0, 0]  # prompt, cached, generated tokens and requests, its children's included
+
+    @property
+    def run_id(self) -> str:
+        """A random name, drawn when it is first asked for: most spans of a loop never are."""
+        if self._id is None:
+            import os
+
+            self._id = os.urandom(8).hex()
+        return self._id
 
     @property
     def job(self) -> str:

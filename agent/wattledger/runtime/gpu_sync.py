@@ -16,6 +16,11 @@ class Waited(NamedTuple):
     notes: tuple[str, ...]
 
 
+def asynchronous() -> bool:
+    """Whether any framework is here that may have work queued: the cheap question, asked at every outermost boundary."""
+    return "torch" in sys.modules or "cupy" in sys.modules or "jax" in sys.modules
+
+
 def synchronise() -> Waited:
     """Wait for GPU work that this program has queued."""
     waited, notes = [], []

@@ -32,7 +32,7 @@ def work_of(run: "Run") -> dict[str, int]:
 
 
 def workload_of(run: "Run") -> Workload:
-    return Workload(job_name(run.job), run.model, tuple(sorted(run.labels.items())))
+    return Workload(job_name(run.job), run.model, tuple(sorted(run._spec.labels.items())) if run._spec.labels else ())
 
 
 def job_name(name: str) -> str:

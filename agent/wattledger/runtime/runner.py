@@ -33,8 +33,8 @@ class Runner:
         self.up = True
         self.closed = False
         self.read_at_ns = 0
-        # A register that refreshes every 100 ms tells nothing new a millisecond later.
-        self.gap_ns = min((d.refresh_ns for d in source.devices() if d.inside is None), default=0) // 10
+        # A register shows energy up to one refresh period late: four looks in that time tell when it moved well enough.
+        self.gap_ns = min((d.refresh_ns for d in source.devices() if d.inside is None), default=0) // 4
         self._now = now
         self._last_error = ""
         self._read_ns = 0

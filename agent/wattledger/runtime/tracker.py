@@ -20,7 +20,7 @@ from wattledger.core.pipeline import Step
 from wattledger.runtime import clock, host, warn
 from wattledger.runtime.build import Plan, Session, open_session
 from wattledger.runtime.config import Config, ConfigError, load
-from wattledger.runtime.gpu_sync import synchronise
+from wattledger.runtime.gpu_sync import asynchronous, synchronise
 from wattledger.runtime.identity import identity, unmeasured, work_of, workload_of
 from wattledger.runtime.prices import gain_of, mismatch_g95, price_list
 from wattledger.runtime.warn import warn_once
@@ -69,7 +69,8 @@ class Tracker:
                 run._notes.append(self._unmeasured or "not measured")
                 return
             if run.parent is None and spec.sync == "auto":
-                run._notes += synchronise().notes
+                if asynchronous():
+                    run._notes += synchronise().notes
             elif run.parent is None:
                 run._notes.append("sync is off: GPU work still queued at a boundary is counted after it")
             self._enter(run, whole or run, session)
@@ -84,8 +85,9 @@ class Tracker:
         thread = threading.get_native_id()
 
         def make(at: Instant) -> Boundary:
-            clocks = clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
-            return Boundary(span, at, "enter", workload, session.tree, parent, *clocks)
+            return Boundary(
+                span, at, "enter", workload, session.tree, parent, clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
+            )
 
         run._span, run._generation = span, self.generation
         whole._spans.add(span)
@@ -99,7 +101,7 @@ class Tracker:
         if run._span is None or run._generation != self.generation or self._session is None:
             return
         try:
-            if run.parent is None and run._spec.sync == "auto":
+            if run.parent is None and run._spec.sync == "auto" and asynchronous():
                 # Not noted twice: what could not be waited for at the start was said there.
                 run._synced = bool(synchronise().frameworks)
             self._leave(run, self._session)
@@ -110,13 +112,14 @@ class Tracker:
     def _leave(self, run: "Run", session: Session) -> None:
         span, thread = run._span, threading.get_native_id()
         assert span is not None
-        workload = workload_of(run)
+        entered = self._entered.pop(span, None)
+        workload = entered.workload if entered is not None else session.tree
 
         def make(at: Instant) -> Boundary:
-            clocks = clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
-            return Boundary(span, at, "leave", workload, session.tree, None, *clocks)
+            return Boundary(
+                span, at, "leave", workload, session.tree, None, clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
+            )
 
-        self._entered.pop(span, None)
         session.sampler.leave(make)
 
     def around(self) -> "Run | None":
@@ -256,6 +259,12 @@ class Tracker:
                 run._settled = account if run._settled is None else merge([run._settled, account])
                 run._spans.discard(account.span)
 
+    def before_fork(self) -> None:
+        """Names are drawn when they are first asked for; an open run's must be the same in parent and child."""
+        for entered in list(self._entered.values()):
+            if (run := entered.run()) is not None:
+                _ = run.run_id
+
     def forked(self) -> None:
         """In a forked child: the parent's sensors, thread and lock are not ours.  If the parent has a span open, our energy is in
         it."""
@@ -271,4 +280,4 @@ class Tracker:
 TRACKER = Tracker()
 _register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
 if _register is not None and sys.platform != "win32":
-    _register(after_in_child=TRACKER.forked)
+    _register(before=TRACKER.before_fork, after_in_child=TRACKER.forked)
