@@ -33,8 +33,8 @@ class Run:
 
     # fmt: off
     __slots__ = (
-        "__weakref__", "_generation", "_id", "_left", "_notes", "_settled", "_span", "_spans", "_spec", "_synced", "_unfinished", "_work",
-        "final", "parent",
+        "__weakref__", "_generation", "_id", "_left", "_notes", "_settled", "_span", "_spans", "_spec", "_synced", "_unfinished",
+        "_work", "final", "parent",
     )
     # fmt: on
 

@@ -91,8 +91,8 @@ class Sampler:
         self._pending.append(Batch(self._now(), False, tuple(samples)))
 
     def _edges(self) -> list[Sample]:
-        """The energy registers, but none again before it can have moved (a quarter of its refresh period): between two readings that
-        close a stretch is cut by time."""
+        """The energy registers, but none again before it can have moved (a quarter of its refresh period): between two readings
+        that close a stretch is cut by time."""
         samples: list[Sample] = []
         at_ns = self._now().mono_ns
         for runner in self.runners:
