@@ -4,8 +4,9 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tests.bench.machine import SilentToolError, ask, machine
@@ -40,7 +41,7 @@ def imports(tools: Sequence[Tool]) -> list[Row]:
     """Milliseconds and megabytes of the import statement alone, warm files, and of the first span after it."""
     found = {tool.name: _import_costs(tool) for tool in tools}
     rig = node()
-    ready = {tool.name: _each(lambda tool=tool: _median(ask(rig, tool, "ready") for _ in range(REPEATS))) for tool in tools}
+    ready = {tool.name: _each(partial(_ready, rig, tool)) for tool in tools}
     return [
         Row("import", "ms", {name: ms for name, (ms, _) in found.items()}, 40, note=f"median of {REPEATS}"),
         Row("import", "MB", {name: mb for name, (_, mb) in found.items()}, 15),
@@ -59,8 +60,12 @@ def _numbers(argv: Sequence[str]) -> list[float]:
     return [float(word) for word in done.stdout.split()]
 
 
-def _median(values: Any) -> float:
-    return statistics.median(values)
+def _ready(rig: Rig, tool: Tool) -> float:
+    return _median(ask(rig, tool, "ready") for _ in range(REPEATS))
+
+
+def _median(values: Iterable[Any]) -> float:
+    return float(statistics.median(values))
 
 
 def _each(call: Callable[[], float]) -> float | str:

@@ -8,6 +8,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 KWH_J = 3_600_000
@@ -128,7 +129,7 @@ class CodeCarbon:
         self._watch = Watch() if watch else None
         from codecarbon import OfflineEmissionsTracker
 
-        self._make = lambda: OfflineEmissionsTracker(
+        self._make: Callable[[], Any] = lambda: OfflineEmissionsTracker(
             country_iso_code="FRA", save_to_file=False, log_level="critical", allow_multiple_runs=True
         )
         self._tracker = self._make()
