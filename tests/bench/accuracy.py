@@ -14,6 +14,8 @@ from tests.bench.venvs import Tool
 from tests.rig.rig import VOLTA, Gpu, Load, Rig, Zone, load_constant, load_square, load_steps
 
 LENGTHS_S = (1.0, 4.0, 10.0)
+# Bodies of each length in a case: one body is one draw of how load, refresh and window lie, and short ones depend on it most.
+DRAWS = {1.0: 8, 4.0: 3, 10.0: 2}
 SETTLE_S = 0.3  # a register that refreshes ten times a second has moved by then
 PHASES = 8
 # What each part must not be further off than, in per cent, by length.
@@ -125,18 +127,20 @@ def measure(tools: Sequence[Tool], *, lengths_s: Sequence[float] = LENGTHS_S, se
     for case in cases(dice):
         print(f"accuracy: {case.sensor}, {case.load}", file=sys.stderr)
         # Never a whole number of refresh periods: both ends would then lag alike, and any difference be right.
-        bodies_s = [s + dice.uniform(0, 0.1) for s in lengths_s]
+        drawn = [s for s in lengths_s for _ in range(DRAWS.get(s, 1))]
+        bodies_s = [s + dice.uniform(0, 0.1) for s in drawn]
         asked = {t.name: start(case.rig, t.argv("bodies", str(bodies_s), str(SETTLE_S))) for t in tools if can(t, case)}
         answers = {name: _bodies(process, sum(bodies_s)) for name, process in asked.items()}
-        for i, length_s in enumerate(lengths_s):
-            values = {name: _shown(found, i, case) for name, found in answers.items()}
+        for length_s in lengths_s:
+            at = [i for i, s in enumerate(drawn) if s == length_s]
+            values = {name: _shown(found, at, case) for name, found in answers.items()}
             target = TARGETS[case.sensor].get(length_s)
             name = f"{case.sensor}, {case.load}, {length_s:g} s"
             rows.append(
                 Row(name, "% off", values, target, note="" if "codecarbon" not in values else "CodeCarbon: of all together")
             )
             if case.sensor != "RAPL" and case.load.startswith("square"):
-                whole = {n: _shown(found, i, case, together=True) for n, found in answers.items()}
+                whole = {n: _shown(found, at, case, together=True) for n, found in answers.items()}
                 rows.append(Row(f"{name}, {PHASES} GPUs together", "% off", whole, target))
     return rows
 
@@ -154,11 +158,15 @@ def _bodies(process: "subprocess.Popen[str]", length_s: float) -> list[Any] | st
     return found
 
 
-def _shown(found: list[Any] | str, i: int, case: Case, *, together: bool = False) -> float | str:
+def _shown(found: list[Any] | str, at: Sequence[int], case: Case, *, together: bool = False) -> float | str:
+    """The median over all devices and bodies, or over bodies of the devices' sum."""
     if isinstance(found, str):
         return found[:60]
-    errors = errors_pct(case.rig, found[i])
-    if together:
-        pairs = [(row[3], truth) for row in found[i] if (truth := truth_j(case.rig, row[0], row[1], row[2]))]
-        errors = [100 * abs(sum(j for j, _ in pairs) / sum(t for _, t in pairs) - 1)] if pairs else []
+    errors: list[float] = []
+    for i in at:
+        if together:
+            pairs = [(row[3], truth) for row in found[i] if (truth := truth_j(case.rig, row[0], row[1], row[2]))]
+            errors += [100 * abs(sum(j for j, _ in pairs) / sum(t for _, t in pairs) - 1)] if pairs else []
+        else:
+            errors += errors_pct(case.rig, found[i])
     return statistics.median(errors) if errors else "says nothing"
