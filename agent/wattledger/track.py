@@ -6,6 +6,7 @@ cause.
 """
 
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import wraps
@@ -21,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Scope = Literal["process", "host"]
 Sync = Literal["auto", "off"]
 
+_naming = threading.Lock()
 _current: ContextVar["Run | None"] = ContextVar("wattledger_run", default=None)
 
 
@@ -59,7 +61,8 @@ class Run:
         if self._id is None:
             import os
 
-            self._id = os.urandom(8).hex()
+            with _naming:  # two threads may ask at once
+                self._id = self._id or os.urandom(8).hex()
         return self._id
 
     @property
