@@ -6,7 +6,7 @@ cause.
 """
 
 import sys
-import threading
+from _thread import allocate_lock  # built in; threading itself would load with every import of the package
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import wraps
@@ -22,7 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Scope = Literal["process", "host"]
 Sync = Literal["auto", "off"]
 
-_naming = threading.Lock()
+_naming = allocate_lock()
 _current: ContextVar["Run | None"] = ContextVar("wattledger_run", default=None)
 
 
