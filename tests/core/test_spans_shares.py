@@ -46,6 +46,18 @@ def test_concurrent_spans_share_a_cpu_by_thread_time_where_all_of_it_is_known() 
     assert {s: own_j(a, CPU) for s, a in spans.items()} == {1: 200, 2: 200}
 
 
+def test_a_span_that_goes_on_is_known_by_its_threads_clock_at_the_edge_of_the_cell() -> None:
+    """One thread worked three of four seconds, the other one; in the next cell it is the other way round."""
+    entered = enter(1, 0, thread=7, thread_cpu_s=10), enter(2, 0, thread=8, thread_cpu_s=50)
+    looked = [mark(4, thread=t, thread_cpu_s=c)._replace(span=s) for s, t, c in ((1, 7, 13), (2, 8, 51), (9, 9, 1))]
+    first = full(4, *looked, counter(CPU, 4, 400), used(CPU.id, "pid:1", 4, 1))
+    left = leave(1, 8, thread=7, thread_cpu_s=14), leave(2, 8, thread=8, thread_cpu_s=54)
+    second = full(8, *left, counter(CPU, 8, 1200), used(CPU.id, "pid:1", 8, 2))
+    _, spans = run(opening(*entered, device=CPU), first, second)
+    assert {s: own_j(a, CPU) for s, a in spans.items()} == {1: 300 + 200, 2: 100 + 600}
+    assert all(account.lanes[CPU.id, "counter"].spread_uj > 0 for account in spans.values())
+
+
 def test_threads_that_only_waited_share_equally() -> None:
     entered = enter(1, 0, thread=7, thread_cpu_s=10), enter(2, 0, thread=8, thread_cpu_s=50)
     left = leave(1, 4, thread=7, thread_cpu_s=10), leave(2, 4, thread=8, thread_cpu_s=50)
