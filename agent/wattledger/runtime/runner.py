@@ -2,19 +2,23 @@
 
 The kernel's files are read inline (25 us), until one call takes over 20 ms.  A driver, whose calls may never come back, is read
 on a thread of its own from the start: a boundary only asks it for a reading, which comes a moment later with its own stamp; a
-full tick waits for it, 250 ms at most, and not again until it has answered.  Nothing is read more often than every tenth of its
-refresh period: a register tells nothing new before that.
+full tick waits for it, 250 ms at most, and not again until it has answered.  Nothing is read more often than four times in
+its refresh period: a register tells nothing new before that.
 """
 
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
 from wattledger.core.model import Device, Fault, Instant, Sample
 from wattledger.core.ports import Source, SourceFailed, SourceGone
 from wattledger.core.totals import Health
 from wattledger.runtime import clock
 from wattledger.runtime.warn import warn_once
+
+T = TypeVar("T")
 
 SLOW_NS = 20_000_000
 COLLECT_S = 0.25  # a full tick waits so long for a threaded source's fresh reading
@@ -118,14 +122,15 @@ class Runner:
 
 
 class Worker:
-    """The thread of a slow source.  State: whether a read is wanted, and the samples not collected yet."""
+    """The thread of a slow source.  State: the reads asked for (full or not) and the samples not collected yet, each in a deque,
+    because both sides touch them without a lock."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._wanted = threading.Event()
         self._fresh = threading.Event()
-        self._full = False
-        self._samples: list[Sample] = []
+        self._asked: deque[bool] = deque()
+        self._samples: deque[Sample] = deque()
         self.answers = True
         threading.Thread(target=self._work, name=f"wattledger-{runner.source.name}", daemon=True).start()
 
@@ -135,22 +140,26 @@ class Worker:
         A boundary does not wait for it: it comes a moment later with its own stamp, and stretches are cut by time.  A full tick
         waits a little, but only while the source does answer.
         """
-        self._full = self._full or full
         self._fresh.clear()
+        self._asked.append(full)
         self._wanted.set()
         if full and self.answers:
             self.answers = self._fresh.wait(COLLECT_S)
-        samples, self._samples = self._samples, []
-        return samples
+        return _drained(self._samples)
 
     def _work(self) -> None:
         self._runner.threads.append(threading.get_native_id())
         while self._runner.up and not self._runner.closed:
             self._wanted.wait()
             self._wanted.clear()
-            full, self._full = self._full, False
+            full = any(_drained(self._asked))
             with self._runner._busy:
-                found = self._runner.call(full)
-            self._samples = [*self._samples, *found]
+                self._samples.extend(self._runner.call(full))
             self.answers = True
-            self._fresh.set()
+            if full:  # a boundary's read, still under way when a full one is asked for, is not what that waits for
+                self._fresh.set()
+
+
+def _drained(queue: deque[T]) -> list[T]:
+    """Everything in a queue that another thread may be filling."""
+    return [queue.popleft() for _ in range(len(queue))]
