@@ -152,7 +152,8 @@ class Worker:
         while self._runner.up and not self._runner.closed:
             self._wanted.wait()
             self._wanted.clear()
-            full = any(_drained(self._asked))
+            asked = _drained(self._asked)
+            full = any(asked)
             with self._runner._busy:
                 self._samples.extend(self._runner.call(full))
             self.answers = True
