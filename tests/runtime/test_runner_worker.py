@@ -17,19 +17,19 @@ class Gated:
     period_ns: int | None = None
 
     def __init__(self) -> None:
-        self.gate, self.inside = threading.Event(), threading.Event()
+        self.gate, self.inside, self.late = threading.Event(), threading.Event(), threading.Event()
 
     def devices(self) -> tuple[Device, ...]:
         return ()
 
     def read(self, now: Now, full: bool) -> Iterable[Sample]:
-        if not full:
-            self.inside.set()
-            assert self.gate.wait(10)
+        self.inside.set()
+        assert (self.late if full else self.gate).wait(10)
         return [Activity("gpu", "full" if full else "edge", now(), 1, "sm_ns")]
 
     def close(self) -> None:
         self.gate.set()
+        self.late.set()
 
 
 def test_a_full_read_is_not_answered_by_the_boundarys_that_was_under_way() -> None:
@@ -39,5 +39,6 @@ def test_a_full_read_is_not_answered_by_the_boundarys_that_was_under_way() -> No
     assert runner.read(False) == []
     assert source.inside.wait(10)
     threading.Timer(0.02, source.gate.set).start()
+    threading.Timer(0.08, source.late.set).start()  # well after the boundary's, well before a full tick gives up
     assert [s.who for s in runner.read(True) if isinstance(s, Activity)] == ["edge", "full"]
     runner.close()
