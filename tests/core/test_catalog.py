@@ -11,10 +11,11 @@ from wattledger import __version__
 from wattledger.core.attribution import split
 from wattledger.core.catalog import CATALOG, Metric, Row, number_text
 from wattledger.core.model import Device, Factor, Instant, Method, Use, Work, Workload
-from wattledger.core.totals import Health, Snapshot, Totals
+from wattledger.core.totals import Health, Sent, Snapshot, State, Totals
 
 AT = Instant(1, 1)
-WHO = ("job_name", "model_name")
+TRAIN = ("train", "m", "", "", "", "")
+WHO = ("job_name", "model_name", "k8s_namespace_name", "k8s_pod_name", "k8s_container_name", "slurm_job_id")
 CONTRACT = {
     "wattledger_energy_joules_total": ("counter", (*WHO, "device", "component", "method", "use")),
     "wattledger_device_energy_joules_total": ("counter", ("device", "component", "device_model", "method")),
@@ -25,6 +26,10 @@ CONTRACT = {
     "wattledger_requests_total": ("counter", WHO),
     "wattledger_grid_carbon_intensity_grams_per_kwh": ("gauge", ("grid_zone", "provider", "basis", "quality")),
     "wattledger_attribution_residual_joules": ("gauge", ("device",)),
+    "wattledger_retired_energy_joules_total": ("counter", ("device", "component")),
+    "wattledger_coverage_ratio": ("gauge", ("source",)),
+    "wattledger_tick_late_seconds": ("gauge", ()),
+    "wattledger_exports_total": ("counter", ("exporter", "outcome")),
     "wattledger_source_up": ("gauge", ("source",)),
     "wattledger_source_read_seconds": ("gauge", ("source",)),
     "wattledger_source_errors_total": ("counter", ("source",)),
@@ -92,14 +97,14 @@ def totals(draw: st.DrawFn) -> Totals:
 
 
 def snapshot_of(found: Totals) -> Snapshot:
-    return found.snapshot(None, {})
+    return found.snapshot(State())
 
 
 @given(totals())
 def test_the_joules_of_all_workloads_are_the_joules_of_the_device(found: Totals) -> None:
     handed_out: Counter[tuple[str, str]] = Counter()
     for labels, joules in rows("wattledger_energy_joules_total", snapshot_of(found)):
-        handed_out[labels[2], labels[4]] += int(Decimal(number_text(joules)).scaleb(6))
+        handed_out[labels[6], labels[8]] += int(Decimal(number_text(joules)).scaleb(6))
     for labels, joules in rows("wattledger_device_energy_joules_total", snapshot_of(found)):
         assert handed_out[labels[0], labels[3]] == int(Decimal(number_text(joules)).scaleb(6))
     assert all(value == 0 for _, value in rows("wattledger_attribution_residual_joules", snapshot_of(found)))
@@ -160,11 +165,32 @@ def test_workloads_that_differ_in_labels_alone_share_one_series_and_keep_their_s
         found.emissions_g[workload] = 0.25
         found.add_work(Work(workload, AT, prompt_tokens=3, generated_tokens=1, requests=1))
     snapshot = snapshot_of(found)
-    assert rows("wattledger_energy_joules_total", snapshot) == [(("train", "m", "gpu", "gpu", "counter", "active"), Decimal("1.5"))]
-    assert rows("wattledger_emissions_grams_total", snapshot) == [(("train", "m"), 0.5)]
-    assert rows("wattledger_requests_total", snapshot) == [(("train", "m"), 2)]
+    assert rows("wattledger_energy_joules_total", snapshot) == [((*TRAIN, "gpu", "gpu", "counter", "active"), Decimal("1.5"))]
+    assert rows("wattledger_emissions_grams_total", snapshot) == [(TRAIN, 0.5)]
+    assert rows("wattledger_requests_total", snapshot) == [(TRAIN, 2)]
     tokens = dict(rows("wattledger_tokens_total", snapshot))
-    assert tokens == {("train", "m", "prompt"): 6, ("train", "m", "cached"): 0, ("train", "m", "generated"): 2}
+    assert tokens == {(*TRAIN, "prompt"): 6, (*TRAIN, "cached"): 0, (*TRAIN, "generated"): 2}
+
+
+def test_a_label_that_is_configured_keeps_series_apart_and_stands_at_the_end() -> None:
+    found = Totals()
+    found.devices["gpu"] = Device("gpu", "gpu", "card")
+    for team in ("a", "b"):
+        pod = (("k8s_pod_name", f"pod-{team}"), ("team", team))
+        found.add((Workload("train", "m", pod), "gpu", "counter", "active"), 1_000_000)
+    snapshot = found.snapshot(State(label_names=("team",)))
+    metric = named("wattledger_energy_joules_total")
+    assert metric.label_names(snapshot)[-1] == "team"
+    got = [dict(zip(metric.label_names(snapshot), labels, strict=True)) for labels, _ in metric.rows(snapshot)]
+    assert [(row["k8s_pod_name"], row["team"]) for row in got] == [("pod-a", "a"), ("pod-b", "b")]
+
+
+def test_health_lateness_and_deliveries_are_said_when_they_are_known() -> None:
+    health = {"nvml": Health(True, 0.001, 0, "", 0.75), "new": Health(True, 0.0, 0)}
+    snapshot = Totals().snapshot(State(None, health, {"otlp": Sent(3, 1, "no route")}, 0.002))
+    assert rows("wattledger_coverage_ratio", snapshot) == [(("nvml",), 0.75)]
+    assert rows("wattledger_tick_late_seconds", snapshot) == [((), 0.002)]
+    assert rows("wattledger_exports_total", snapshot) == [(("otlp", "delivered"), 3), (("otlp", "failed"), 1)]
 
 
 @pytest.mark.parametrize("use", ["active", "held"])
@@ -173,7 +199,7 @@ def test_active_and_held_stay_apart(use: Use) -> None:
     found.devices["gpu"] = Device("gpu", "gpu", "card")
     found.add((Workload("train"), "gpu", "counter", use), 7)
     [(labels, _)] = rows("wattledger_energy_joules_total", snapshot_of(found))
-    assert labels == ("train", "", "gpu", "gpu", "counter", use)
+    assert labels == ("train", *[""] * 5, "gpu", "gpu", "counter", use)
 
 
 def test_what_is_not_known_has_no_row() -> None:
@@ -195,7 +221,7 @@ def test_a_sum_over_device_power_counts_each_watt_once() -> None:
 
 def test_a_source_that_is_gone_reads_0_and_keeps_its_errors() -> None:
     grid = Factor("grid", "DE", 329.0, "gCO2e/kWh", "direct", "EEA", "2023", "annual-average", 1.1)
-    snapshot = Totals().snapshot(grid, {"nvml": Health(False, 0.5, 2, "gone")})
+    snapshot = Totals().snapshot(State(grid, {"nvml": Health(False, 0.5, 2, "gone")}))
     assert rows("wattledger_source_up", snapshot) == [(("nvml",), 0)]
     assert rows("wattledger_source_errors_total", snapshot) == [(("nvml",), 2)]
     assert rows("wattledger_source_read_seconds", snapshot) == [(("nvml",), 0.5)]

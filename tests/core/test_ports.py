@@ -8,7 +8,7 @@ from tests.core.made import GPU, at, counter, full, run
 from wattledger.core.model import Device, EnergyCounter, Instant, Sample
 from wattledger.core.pipeline import Pipeline
 from wattledger.core.ports import Host, Now, Open, Pusher, Renderer, Source, SourceFailed, SourceGone
-from wattledger.core.totals import Snapshot, Totals
+from wattledger.core.totals import Snapshot, State, Totals
 
 
 class OneCard:
@@ -60,13 +60,13 @@ def test_a_source_written_from_the_page_is_metered() -> None:
 
 def test_an_exporter_written_from_the_page_gets_a_snapshot() -> None:
     pipeline, _ = run(full(0, counter(GPU, 0, 0)), full(1, counter(GPU, 1, 7)))
-    snapshot = pipeline.totals.snapshot(None, {})
+    snapshot = pipeline.totals.snapshot(State())
     exporter = Line()
     renderer: Renderer = exporter
     pusher: Pusher = exporter
     pusher.push(snapshot)
     assert renderer.render(snapshot, "text/plain") == b"text/plain 7000000"
-    assert renderer.render(Totals().snapshot(None, {})) == b" 0"
+    assert renderer.render(Totals().snapshot(State())) == b" 0"
     assert exporter.pushed == [snapshot]
 
 

@@ -3,7 +3,7 @@
 from tests.core.made import CPU, GPU, RIVAL, TREE, at, factor
 
 from wattledger.core.model import Work
-from wattledger.core.totals import Health, Totals
+from wattledger.core.totals import Health, State, Totals
 
 
 def test_nothing_has_no_row() -> None:
@@ -52,7 +52,7 @@ def test_a_snapshot_says_all_of_it() -> None:
     totals.add((TREE, GPU.id, "counter", "active"), 9)
     totals.add_work(Work(TREE, at(0), 1))
     health = Health(True, 0.01, 0)
-    found = totals.snapshot(factor("grid", 329), {"nvml": health})
+    found = totals.snapshot(State(factor("grid", 329), {"nvml": health}))
     assert found.devices == {GPU.id: GPU}
     assert found.energy_uj == {(TREE, GPU.id, "counter", "active"): 9}
     assert found.device_energy_uj == {(GPU.id, "counter"): 9}

@@ -3,10 +3,14 @@
 from tests.core.made import CPU, DRAM, GPU, RIVAL, TREE, claim, holding, used
 
 from wattledger.core.attribution import PPM
-from wattledger.core.model import AGENT, IDLE, OTHER
+from wattledger.core.model import AGENT, IDLE, OTHER, Activity, Claim, Holding, Instant, Member, Workload
 from wattledger.core.usage import Usage, used_of
 
 NS = 1_000_000_000
+
+
+def at(second: int) -> Instant:
+    return Instant(second * NS, second * NS)
 
 
 def usage(*whos: str) -> Usage:
@@ -130,3 +134,40 @@ def test_cpu_time_that_was_idle_is_no_use_of_the_cpu_but_a_free_gpus_energy_is_i
     weights = {IDLE: 9, TREE: 1}
     assert used_of(CPU, weights) == {TREE: 1}
     assert used_of(GPU, weights) == weights
+
+
+def test_an_allocation_pays_before_a_reservation_and_that_before_a_context() -> None:
+    found = Usage()
+    for who, job in (("pid:1", "context"), ("cgroup:/r", "reserved"), ("pod:u", "allocated")):
+        found.claim(Claim(who, at(1), Workload(job), "cgroup"))
+    found.hold(Holding(GPU.id, "pid:1", at(1), 1.0, "context"))
+    found.hold(Holding(GPU.id, "cgroup:/r", at(1), 0.5, "reservation"))
+    assert found.parts_ppm(GPU) == {Workload("reserved"): 500_000}
+    found.hold(Holding(GPU.id, "pod:u", at(1), 0.25, "allocation"))
+    assert found.parts_ppm(GPU) == {Workload("allocated"): 250_000}
+    found.hold(Holding(GPU.id, "pod:u", at(2), 0.0, "allocation"))
+    found.hold(Holding(GPU.id, "cgroup:/r", at(2), 0.0, "reservation"))
+    assert found.parts_ppm(GPU) == {Workload("context"): 1_000_000}
+
+
+def test_who_holds_a_slice_holds_that_part_of_its_gpu() -> None:
+    found = Usage()
+    found.claim(Claim("pod:u", at(1), Workload("allocated"), "pod"))
+    found.hold(Holding("MIG-1", "pod:u", at(1), 1.0, "allocation"))
+    assert found.parts_ppm(GPU) == {}
+    found.join(Member("device:MIG-1", at(1), "device:" + GPU.id + "@0.428571"))
+    assert found.parts_ppm(GPU) == {Workload("allocated"): 428_571}
+    found.join(Member("device:MIG-1", at(2), None))
+    assert found.parts_ppm(GPU) == {}
+
+
+def test_what_an_ended_process_did_on_a_device_that_was_not_read_yet_stays_its_own() -> None:
+    found = Usage()
+    found.claim(Claim("pid:1", at(1), Workload("train"), "environment"))
+    for second, ns in ((1, 0), (2, 700)):
+        found.use(Activity(GPU.id, "pid:1", at(second), ns, "sm_ns"))
+    found.join(Member("pid:1", at(3), None))
+    found.close({"cpu"})
+    assert found.weights(GPU) == {Workload("train"): 700}
+    found.close({GPU.id})
+    assert found.weights(GPU) == {}

@@ -27,7 +27,7 @@ from wattledger.core.model import (
     Work,
     Workload,
 )
-from wattledger.core.totals import Health, Snapshot
+from wattledger.core.totals import Health, Snapshot, State
 from wattledger.runtime.capture import Recorder
 from wattledger.testing import replay_all
 from wattledger_exporters.console import ConsoleTables
@@ -130,7 +130,7 @@ def _work() -> Work:
 def snapshot() -> Snapshot:
     """The totals at the end of the stored capture, with the health that a session would have added."""
     pipeline = replay_all(CAPTURE).pipeline
-    return pipeline.totals.snapshot(pipeline.factors["grid"], HEALTH)
+    return pipeline.totals.snapshot(State(pipeline.factors["grid"], HEALTH))
 
 
 def renderings() -> dict[str, bytes]:

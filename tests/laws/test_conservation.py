@@ -11,7 +11,7 @@ from wattledger.core.attribution import PPM, Cell, share_out, split
 from wattledger.core.meter import Lost, Measured, Meter
 from wattledger.core.model import IDLE, UNATTRIBUTED, Batch, EnergyCounter, Interval, PowerGauge, Resume, Workload
 from wattledger.core.pipeline import Pipeline
-from wattledger.core.totals import DeviceKey, Health
+from wattledger.core.totals import DeviceKey, Health, State
 
 AMOUNT = st.integers(0, 10**18)
 WORKLOADS = st.sampled_from([Workload(name) for name in "abcd"] + [IDLE, UNATTRIBUTED])
@@ -126,11 +126,11 @@ def test_the_rest_of_the_host_is_shared_out_like_any_device(world: World) -> Non
 
 @given(worlds)
 def test_every_total_only_grows(world: World) -> None:
-    before = drive([]).pipeline.totals.snapshot(None, {})
+    before = drive([]).pipeline.totals.snapshot(State())
 
     def check(pipeline: Pipeline, _: Batch) -> None:
         nonlocal before
-        now = pipeline.totals.snapshot(None, {})
+        now = pipeline.totals.snapshot(State())
         for name in ("energy_uj", "device_energy_uj", "subdevice_energy_uj", "emissions_g"):
             old, new = getattr(before, name), getattr(now, name)
             assert all(new[key] >= value >= 0 for key, value in old.items())
@@ -146,14 +146,14 @@ def test_two_snapshots_without_a_step_are_identical(world: World) -> None:
     pipeline = drive(world.batches).pipeline
     before = dump(pipeline)
     grid, health = pipeline.factors.get("grid"), {"rapl": Health(True, 0.001, 0)}
-    assert pipeline.totals.snapshot(grid, health) == pipeline.totals.snapshot(grid, health)
+    assert pipeline.totals.snapshot(State(grid, health)) == pipeline.totals.snapshot(State(grid, health))
     assert dump(pipeline) == before
 
 
 @given(worlds)
 def test_a_snapshot_does_not_follow_what_comes_after(world: World) -> None:
     pipeline = drive(world.batches).pipeline
-    snapshot = pipeline.totals.snapshot(None, {})
+    snapshot = pipeline.totals.snapshot(State())
     before = dump(snapshot)
     for batch in World().play([("pass", 1_000), ("every_device",), ("tick",)]).batches:
         pipeline.step(batch._replace(at=batch.at._replace(mono_ns=batch.at.mono_ns + 10**15)))

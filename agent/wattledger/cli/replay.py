@@ -10,7 +10,7 @@ import click
 from wattledger.cli import fail
 from wattledger.cli.present import footprint_lines
 from wattledger.core.ports import Renderer
-from wattledger.core.totals import Snapshot
+from wattledger.core.totals import Snapshot, State
 from wattledger.runtime.capture import CaptureError
 from wattledger.runtime.config import nearest
 from wattledger.testing import Replay, replay_all
@@ -51,7 +51,7 @@ def _text(done: Replay) -> str:
 
 def snapshot_of(done: Replay) -> Snapshot:
     """The machine's totals at the end of a capture.  No source was read, so none has a health."""
-    return done.pipeline.totals.snapshot(done.pipeline.factors.get("grid"), {})
+    return done.pipeline.totals.snapshot(State(done.pipeline.factors.get("grid")))
 
 
 def find_exporter(name: str) -> Renderer:

@@ -6,6 +6,7 @@ joules as exact decimals, so that for every device the joules handed out are the
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from wattledger.core.model import Device, Workload
@@ -16,12 +17,16 @@ Number = int | float | Decimal
 Row = tuple[tuple[str, ...], Number]
 
 
+# Who: what programs say of themselves, then what the kernel vouches for.
+WHO = ("job_name", "model_name", "k8s_namespace_name", "k8s_pod_name", "k8s_container_name", "slurm_job_id")
+
+
 class Metric(NamedTuple):
     """One metric.  ``name`` is Prometheus's, whole; ``unit`` is the one spelled in it, or empty.
 
     ``otlp_name`` and ``otlp_unit`` say the same in OpenTelemetry's words; no ``otlp_name``: there it is a resource attribute.
-    ``rows`` gives label values (in the order of ``labels``; an empty one is an absent label) and a number, sorted, no two rows with
-    the same labels; what is not known has no row.
+    ``rows`` gives label values (in the order of ``label_names``; an empty one is an absent label) and a number, sorted, no two rows
+    with the same labels; what is not known has no row.
     """
 
     name: str
@@ -32,6 +37,10 @@ class Metric(NamedTuple):
     otlp_name: str
     otlp_unit: str
     rows: Callable[[Snapshot], Iterable[Row]]
+
+    def label_names(self, snapshot: Snapshot) -> tuple[str, ...]:
+        """``labels``, and those that this agent was told to export beside job and model."""
+        return (*self.labels, *snapshot.label_names) if self.labels[:1] == WHO[:1] else self.labels
 
 
 def number_text(value: Number) -> str:
@@ -45,9 +54,13 @@ def _joules(energy_uj: int) -> Decimal:
     return Decimal(f"{energy_uj}e-6")
 
 
-def _who(workload: Workload) -> tuple[str, str]:
-    """``job_name`` and ``model_name``; bytes that are no text (a job named by a broken locale) must not end every later scrape."""
-    return _printable(workload.job), _printable(workload.model or "")
+@lru_cache(maxsize=16_384)
+def _who(workload: Workload, *more: str, extra: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Values for ``WHO``, then ``more``, then ``extra`` labels; bytes that are no text (a job named by a broken locale) must not
+    end every later scrape."""
+    labels = dict(workload.labels)
+    known = (workload.job, workload.model or "", *(labels.get(name, "") for name in WHO[2:]))
+    return (*map(_printable, known), *more, *(_printable(labels.get(name, "")) for name in extra))
 
 
 def _printable(name: str) -> str:
@@ -68,7 +81,7 @@ def _component(snapshot: Snapshot, device_id: str) -> str:
 
 def _energy(snapshot: Snapshot) -> Iterator[Row]:
     pairs = (
-        ((*_who(workload), device, _component(snapshot, device), method, use), uj)
+        (_who(workload, device, _component(snapshot, device), method, use, extra=snapshot.label_names), uj)
         for (workload, device, method, use), uj in snapshot.energy_uj.items()
     )
     return ((labels, _joules(uj)) for labels, uj in _summed(pairs))
@@ -98,15 +111,16 @@ def _device_power(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def _emissions(snapshot: Snapshot) -> Iterator[Row]:
-    sums: dict[tuple[str, str], float] = {}
+    sums: dict[tuple[str, ...], float] = {}
     for workload, grams in snapshot.emissions_g.items():
-        sums[_who(workload)] = sums.get(_who(workload), 0.0) + grams
+        who = _who(workload, extra=snapshot.label_names)
+        sums[who] = sums.get(who, 0.0) + grams
     return iter(sorted(sums.items()))
 
 
 def _tokens(snapshot: Snapshot) -> Iterator[Row]:
     pairs = (
-        ((*_who(workload), kind), count)
+        (_who(workload, kind, extra=snapshot.label_names), count)
         for workload, work in snapshot.work.items()
         for kind, count in (
             ("prompt", work.prompt_tokens),
@@ -118,7 +132,8 @@ def _tokens(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def _requests(snapshot: Snapshot) -> Iterator[Row]:
-    return _summed((_who(workload), work.requests) for workload, work in snapshot.work.items())
+    pairs = ((_who(workload, extra=snapshot.label_names), work.requests) for workload, work in snapshot.work.items())
+    return _summed(pairs)
 
 
 def _grid(snapshot: Snapshot) -> Iterator[Row]:
@@ -144,12 +159,30 @@ def _source_errors(snapshot: Snapshot) -> Iterator[Row]:
     return (((source,), health.errors) for source, health in sorted(snapshot.health.items()))
 
 
+def _retired(snapshot: Snapshot) -> Iterator[Row]:
+    return (((device, _component(snapshot, device)), _joules(uj)) for device, uj in sorted(snapshot.retired_uj.items()))
+
+
+def _coverage(snapshot: Snapshot) -> Iterator[Row]:
+    found = ((source, health.coverage) for source, health in sorted(snapshot.health.items()))
+    return (((source,), part) for source, part in found if part is not None)
+
+
+def _tick_late(snapshot: Snapshot) -> Iterator[Row]:
+    if snapshot.late_s is not None:
+        yield (), snapshot.late_s
+
+
+def _sent(snapshot: Snapshot) -> Iterator[Row]:
+    for exporter, sent in sorted(snapshot.sent.items()):
+        yield (exporter, "delivered"), sent.delivered
+        yield (exporter, "failed"), sent.failed
+
+
 def _build_info(_: Snapshot) -> Iterator[Row]:
     # Looked up, not imported: core imports nothing above it, and the package it lies in is there whenever core is.
     yield (__version__,), 1
 
-
-WHO = ("job_name", "model_name")
 
 CATALOG: tuple[Metric, ...] = (
     Metric(
@@ -200,6 +233,17 @@ CATALOG: tuple[Metric, ...] = (
         ("device",), "wattledger.attribution.residual", "J", _residual,
     ),
     Metric(
+        "wattledger_retired_energy_joules_total", "counter", "joules",
+        "Energy of workloads that ended and whose series are gone. With wattledger_energy_joules_total it sums to "
+        "wattledger_device_energy_joules_total.",
+        ("device", "component"), "wattledger.retired_energy", "J", _retired,
+    ),
+    Metric(
+        "wattledger_coverage_ratio", "gauge", "ratio",
+        "Time over which the source was read, of the time since it was opened.",
+        ("source",), "wattledger.coverage_ratio", "", _coverage,
+    ),
+    Metric(
         "wattledger_source_up", "gauge", "",
         "1 while the source is read, 0 once it is gone or was stopped.",
         ("source",), "wattledger.source.up", "", _source_up,
@@ -213,6 +257,16 @@ CATALOG: tuple[Metric, ...] = (
         "wattledger_source_errors_total", "counter", "",
         "Reads that failed.",
         ("source",), "wattledger.source.errors", "{error}", _source_errors,
+    ),
+    Metric(
+        "wattledger_tick_late_seconds", "gauge", "seconds",
+        "How late the last background reading began.",
+        (), "wattledger.tick_late", "s", _tick_late,
+    ),
+    Metric(
+        "wattledger_exports_total", "counter", "",
+        "Deliveries of exporters that send. outcome: delivered, failed.",
+        ("exporter", "outcome"), "wattledger.exports", "{export}", _sent,
     ),
     Metric(
         "wattledger_build_info", "gauge", "",

@@ -6,9 +6,14 @@ The hot nouns are NamedTuples: a frozen slotted dataclass costs 2 ms of import e
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["gpu", "cpu", "dram", "accelerator", "nic", "storage", "rest"]
+Kind = Literal["gpu", "cpu", "dram", "accelerator", "nic", "storage", "rest", "node"]
 Method = Literal["counter", "integrated", "estimated"]
 Use = Literal["active", "held"]
+
+# Whose word a claim is, strongest first.  A tree is a process tree whose energy its spans divide; what a program and its
+# environment say of themselves goes before what the kernel vouches for (Slurm, the pod, the control group), which adds labels only.
+Rank = Literal["tree", "program", "environment", "slurm", "pod", "cgroup"]
+By = Literal["allocation", "reservation", "context"]
 
 
 class Instant(NamedTuple):
@@ -57,23 +62,29 @@ class Activity(NamedTuple):
     """Cumulative use of a device by ``who``; ``unit`` says what was counted, and so how good the split is.
 
     ``device_id`` is a device's id or the pseudo-device of its kind (``cpu`` is all packages: the kernel gives no per-socket
-    time).  ``who`` is ``pid:N`` or a reserved workload's name; idle is *said* by a source that sees it.
+    time).  ``who`` is ``pid:N``, ``cgroup:PATH`` or a reserved workload's name; idle is *said* by a source that sees it.
+    ``cycles`` are CPU time by share of cycles: nanoseconds, so that idle time stands beside them.
     """
 
     device_id: str
     who: str
     at: Instant
     used: int
-    unit: Literal["cpu_ns", "byte_ns", "sm_ns", "context_ns", "idle_ns"]
+    unit: Literal["cpu_ns", "cycles", "byte_ns", "sm_ns", "context_ns", "idle_ns"]
 
 
 class Holding(NamedTuple):
-    """``who`` holds ``part`` (0 to 1) of a device from now on, and so pays that part of its idle energy.  0 lets go."""
+    """``who`` holds ``part`` (0 to 1) of a device from now on, and so pays that part of its idle energy.  0 lets go.
+
+    An allocation (Slurm, PodResources) goes before a reservation (cpuset, quota, request), and that before a context on a GPU: the
+    strongest kind that a device has pays all its idle energy.
+    """
 
     device_id: str
     who: str
     at: Instant
     part: float
+    by: By = "context"
 
 
 class Workload(NamedTuple):
@@ -93,11 +104,27 @@ RESERVED = {w.job: w for w in (IDLE, UNATTRIBUTED, RETIRED, AGENT, OTHER)}
 
 
 class Claim(NamedTuple):
-    """From now on ``who`` (``pid:N``) works for ``workload``; ``None``: for nobody we know."""
+    """From now on ``who`` works for ``workload``, by the word of ``rank``; ``None``: for nobody we know, and ``who`` has ended.
+
+    A job of ``""`` is not said.  Several ranks may claim one ``who``: the strongest names job and model, all add labels.
+    """
 
     who: str
     at: Instant
     workload: Workload | None
+    rank: Rank = "tree"
+
+
+class Member(NamedTuple):
+    """From now on ``who`` is part of ``of``, whose claims hold for it too; ``None``: ``who`` has ended.
+
+    Names: ``pid:N``, ``cgroup:PATH``, ``container:ID``, ``pod:UID``, ``slurm:JOB``.  A process is in a control group, that in a
+    container or a Slurm job, a container in a pod.
+    """
+
+    who: str
+    at: Instant
+    of: str | None
 
 
 class IdleFloor(NamedTuple):
@@ -187,7 +214,7 @@ class Factor(NamedTuple):
     g95_high: float = 0.0
 
 
-Sample = EnergyCounter | PowerGauge | Activity | Holding | Claim | IdleFloor | Boundary | Work | Fault | Resume | Factor
+Sample = EnergyCounter | PowerGauge | Activity | Holding | Claim | Member | IdleFloor | Boundary | Work | Fault | Resume | Factor
 
 
 class Batch(NamedTuple):

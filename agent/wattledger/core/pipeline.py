@@ -28,13 +28,15 @@ from wattledger.core.model import (
     IdleFloor,
     Instant,
     Interval,
+    Member,
     Method,
     PowerGauge,
     Resume,
     Work,
     Workload,
 )
-from wattledger.core.pricing import grams
+from wattledger.core.posting import Posting
+from wattledger.core.series import Series
 from wattledger.core.sharing import LaneShares, rest_interval, slicing, spread_of, table_doubt_uj
 from wattledger.core.spans import LanePart, Slice, SpanBook
 from wattledger.core.totals import Totals
@@ -53,9 +55,12 @@ class Step(NamedTuple):
 
 
 class Pipeline:
-    """Owns the metering state of one process or node: last readings, the open cell, open spans, floors, factors, totals."""
+    """Owns the metering state of one process or node: last readings, the open cell, open spans, floors, factors, totals.
 
-    def __init__(self) -> None:
+    ``series``: which workloads are shown by name; without it, all are.
+    """
+
+    def __init__(self, series: Series | None = None) -> None:
         self.totals = Totals()
         self.spans = SpanBook()
         self.factors: dict[str, Factor] = {}
@@ -66,6 +71,7 @@ class Pipeline:
         self._curves: dict[Lane, EnergyCurve] = {}
         self._hints: dict[str, int] = {}
         self._usage = Usage()
+        self._posting = Posting(self.totals, self._usage.claims, series or Series(), self.factors)
         self._boundaries: list[Boundary] = []
         self._works: list[Work] = []
         self._gaps: list[Gap] = []
@@ -94,6 +100,8 @@ class Pipeline:
                     self._usage.hold(sample)
                 case Claim():
                     self._usage.claim(sample)
+                case Member():
+                    self._usage.join(sample)
                 case IdleFloor():
                     self._floor(sample)
                 case Work():
@@ -168,11 +176,13 @@ class Pipeline:
 
     def _close(self, at: Instant, *, settle: bool = True) -> Step:
         assert self._opened_ns is not None
+        self._posting.begin(at)
         self._boundaries.sort(key=lambda b: b.at.mono_ns)
         trees = self.spans.cut(self._opened_ns, at.mono_ns, self._boundaries)
         self.spans.note_gaps(self._gaps)
         for work in self._works:
-            self.totals.add_work(work)
+            span = None if work.span is None else self.spans.find(work.span)
+            self._posting.work(work, None if span is None else span.within)
             self.spans.add_work(work)
         shares = LaneShares()
         floors = [f for c in list(self._curves.values()) if (f := self._share_curve(c, trees, shares, at)) is not None]
@@ -182,6 +192,7 @@ class Pipeline:
         for tree, slices in trees.items():
             others_uj = {w: uj for w, uj in shares.everyone_uj.items() if w != tree}
             self.spans.note_others(slices, shares.left_uj.get(tree, []), others_uj)
+        self._posting.retire()
         self._usage.close(shares.paid)
         gaps, self._gaps = self._gaps, []
         self._boundaries, self._works, self._opened_ns = [], [], at.mono_ns
@@ -248,22 +259,8 @@ class Pipeline:
             )
             shares.slices(tree, part)
             left_uj = shares.left_uj.setdefault(tree, [0] * len(slices))
-            for workload, (active, held) in self.spans.post(slices, part, left_uj).items():
-                self._hand_out(workload, key, active, held)
-        for workload, uj in divided.active.items():
-            self._hand_out(workload, key, uj, 0)
-        for workload, uj in divided.held.items():
-            self._hand_out(workload, key, 0, uj)
-
-    def _hand_out(self, workload: Workload, key: Lane, active_uj: int, held_uj: int) -> None:
-        device, method = key
-        self.totals.add((workload, device, method, "active"), active_uj)
-        self.totals.add((workload, device, method, "held"), held_uj)
-        grid = self.factors.get("grid")
-        if grid is not None:
-            pue = self.factors["pue"].value if "pue" in self.factors else 1.0
-            priced = grams(active_uj + held_uj, grid.value, pue)
-            self.totals.emissions_g[workload] = self.totals.emissions_g.get(workload, 0.0) + priced
+            self._posting.part(tree, self.spans.post(slices, part, left_uj), key)
+        self._posting.split(divided, key)
 
     def _share_rest(
         self, rest: tuple[EnergyCurve, int], trees: Mapping[Workload, list[Slice]], shares: LaneShares

@@ -4,9 +4,11 @@ A source is one file: ``open(host)`` finds its sensors, ``read`` reads them, ``e
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from wattledger.core.model import Device, Finding, Instant, Sample
+from wattledger.core.totals import Sent as Sent
 from wattledger.core.totals import Snapshot
 
 Now = Callable[[], Instant]
@@ -20,11 +22,36 @@ class SourceGone(Exception):
     """There is no such sensor here, or not any more; do not ask again.  The message is one line: what, where, what to do."""
 
 
+class Request(NamedTuple):
+    """One HTTP GET: ``timeout_s`` for all of it, ``limit_bytes`` for the reply.
+
+    ``auth``: user and password; ``verify``: whether the server's certificate is checked, or the file of the authority to check it
+    by.
+    """
+
+    url: str
+    headers: Mapping[str, str] = MappingProxyType({})
+    auth: tuple[str, str] | None = None
+    verify: bool | str = True
+    timeout_s: float = 5.0
+    limit_bytes: int = 8_000_000
+
+
+# The reply's body; every failure (no answer, a status of 400 or more, too long) is SourceFailed with one line: what, where.
+Fetch = Callable[[Request], bytes]
+
+
+def no_fetch(request: Request) -> bytes:
+    """For sessions that have no business on a network."""
+    raise SourceFailed(f"{request.url}: nothing is fetched here")
+
+
 class Host(NamedTuple):
     """What a source may know of the place it runs in; everything is handed in, nothing is looked up.
 
     ``roots`` are the process ids whose trees are metered.  ``pids_match`` is false in a PID namespace of its own, where the
-    driver's process ids are not ours.  ``options`` is the source's own section of the configuration.
+    driver's process ids are not ours.  ``options`` is the source's own section of the configuration.  ``fetch`` may block: only a
+    source that is read on a thread of its own calls it.
     """
 
     sysfs: str
@@ -33,6 +60,7 @@ class Host(NamedTuple):
     roots: tuple[int, ...]
     pids_match: bool
     options: Mapping[str, object]
+    fetch: Fetch = no_fetch
 
 
 class Source(Protocol):
@@ -70,6 +98,14 @@ class Renderer(Protocol):
 
 
 class Pusher(Protocol):
-    """An exporter that sends."""
+    """An exporter that sends, on a thread of its own: ``push`` only hands over the newest snapshot and returns at once."""
+
+    name: str
 
     def push(self, snapshot: Snapshot) -> None: ...
+
+    def sent(self) -> Sent: ...
+
+    def close(self, timeout_s: float) -> None:
+        """Send what was handed over last, within ``timeout_s``, and stop.  Never raises."""
+        ...

@@ -1,28 +1,52 @@
 """Cumulative totals → Snapshot.  Totals only grow; reading a snapshot changes nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
-from wattledger.core.model import Device, Factor, Method, Use, Work, Workload
+from wattledger.core.model import RETIRED, Device, Factor, Method, Use, Work, Workload
 
 EnergyKey = tuple[Workload, str, Method, Use]
 DeviceKey = tuple[str, Method]
 
 
 class Health(NamedTuple):
-    """How one source fares: ``up``, seconds of its last read, reads that failed, and a line about the last failure."""
+    """How one source fares: ``up``, seconds of its last read, reads that failed, and a line about the last failure.
+
+    ``coverage``: of the time since it was opened, what part it has been read over; ``None`` where nobody asked it yet.
+    """
 
     up: bool
     read_s: float
     errors: int
     last_error: str = ""
+    coverage: float | None = None
+
+
+class Sent(NamedTuple):
+    """How an exporter's deliveries fare: how many arrived, how many did not, and a line about the last that did not."""
+
+    delivered: int
+    failed: int
+    last_error: str = ""
+
+
+class State(NamedTuple):
+    """What a snapshot says beside sums: the grid in force, sources, exporters, how late the tick began, labels to export."""
+
+    grid: Factor | None = None
+    health: Mapping[str, Health] = MappingProxyType({})
+    sent: Mapping[str, Sent] = MappingProxyType({})
+    late_s: float | None = None
+    label_names: tuple[str, ...] = ()
 
 
 class Snapshot(NamedTuple):
     """Everything an exporter may say, frozen: microjoules by (workload, device, method, use) and by device, work, grams, health.
 
     ``residual_uj`` compares two accumulators that never meet: what the meter measured and what attribution handed out.  It must
-    read zero for every device.
+    read zero for every device.  ``retired_uj``: by device, what ended workloads used whose series are gone.  ``label_names``:
+    labels exported beside the contract's own.
     """
 
     devices: Mapping[str, Device]
@@ -35,6 +59,10 @@ class Snapshot(NamedTuple):
     work: Mapping[Workload, Work]
     grid: Factor | None
     health: Mapping[str, Health]
+    retired_uj: Mapping[str, int] = MappingProxyType({})
+    sent: Mapping[str, Sent] = MappingProxyType({})
+    late_s: float | None = None
+    label_names: tuple[str, ...] = ()
 
 
 class Totals:
@@ -48,6 +76,7 @@ class Totals:
         self.power_uw: dict[str, int] = {}
         self.emissions_g: dict[Workload, float] = {}
         self.work: dict[Workload, Work] = {}
+        self.retired_uj: dict[str, int] = {}
 
     def add(self, key: EnergyKey, energy_uj: int) -> None:
         """A share is handed out."""
@@ -62,6 +91,17 @@ class Totals:
             work = Work(work.workload, work.at, *sums)
         self.work[work.workload] = work
 
+    def retire(self, gone: Collection[Workload]) -> None:
+        """Workloads that ended long ago lose their series; their sums stay: joules by device, the rest under ``(retired)``."""
+        ended = frozenset(gone)
+        for key in [key for key in self.energy_uj if key[0] in ended]:
+            self.retired_uj[key[1]] = self.retired_uj.get(key[1], 0) + self.energy_uj.pop(key)
+        for workload in ended:
+            if workload in self.emissions_g:
+                self.emissions_g[RETIRED] = self.emissions_g.get(RETIRED, 0.0) + self.emissions_g.pop(workload)
+            if workload in self.work:
+                self.add_work(self.work.pop(workload)._replace(workload=RETIRED))
+
     def residual_uj(self) -> dict[str, int]:
         """Per device: measured minus handed out."""
         rest: dict[str, int] = {}
@@ -69,9 +109,11 @@ class Totals:
             rest[device] = rest.get(device, 0) + uj
         for (_, device, _, _), uj in self.energy_uj.items():
             rest[device] = rest.get(device, 0) - uj
+        for device, uj in self.retired_uj.items():
+            rest[device] = rest.get(device, 0) - uj
         return rest
 
-    def snapshot(self, grid: Factor | None, health: Mapping[str, Health]) -> Snapshot:
+    def snapshot(self, state: State) -> Snapshot:
         """A frozen copy."""
         return Snapshot(
             dict(self.devices),
@@ -82,6 +124,29 @@ class Totals:
             self.residual_uj(),
             dict(self.emissions_g),
             dict(self.work),
-            grid,
-            dict(health),
+            state.grid,
+            state.health,
+            dict(self.retired_uj),
+            state.sent,
+            state.late_s,
+            state.label_names,
         )
+
+
+def led_in(before: Snapshot, now: Snapshot) -> Snapshot:
+    """What to show while ``now`` has series that nobody has seen: the sums of ``before``, and a zero for each of the new ones.
+
+    A counter that is first seen at 5 J has not grown by 5 J as far as ``increase()`` can tell; one that was seen at 0 has.
+    """
+    if now.energy_uj.keys() <= before.energy_uj.keys():
+        return now
+    zeros = dict.fromkeys(now.energy_uj.keys() - before.energy_uj.keys(), 0)
+    return before._replace(
+        devices=now.devices,
+        energy_uj={**before.energy_uj, **zeros},
+        emissions_g={**dict.fromkeys(now.emissions_g, 0.0), **before.emissions_g},
+        power_uw=now.power_uw,
+        health=now.health,
+        sent=now.sent,
+        late_s=now.late_s,
+    )

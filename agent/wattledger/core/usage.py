@@ -1,42 +1,52 @@
 """Who used and who holds what: activities differenced over the cell, holdings and claims as they stand."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
+from typing import get_args
 
 from wattledger.core.attribution import PPM
-from wattledger.core.model import IDLE, OTHER, RESERVED, Activity, Claim, Device, Holding, Workload
+from wattledger.core.claims import Claims
+from wattledger.core.model import IDLE, Activity, By, Claim, Device, Holding, Member, Workload
+
+STRENGTH: dict[By, int] = {by: i for i, by in enumerate(get_args(By))}
+DEVICE = "device:"  # a MIG slice is part of its GPU: ``device:MIG-…`` of ``device:GPU-…@0.43``
 
 
 class Usage:
-    """State: cumulative use at the last look, weights gathered since the cell began, current holders and claims.
+    """State: claims, cumulative use at the last look, weights gathered since the cell began, current holders, slices of devices.
 
     A device's own entry goes before that of its kind: the pseudo-device ``cpu`` stands for all packages.
     """
 
     def __init__(self) -> None:
-        self._claims: dict[str, Workload] = {}
-        self._holders: dict[str, dict[str, float]] = {}
-        self._used: dict[tuple[str, str], tuple[int, int]] = {}
-        self._weights: dict[str, dict[str, int]] = {}
+        self.claims = Claims()
+        self._holders: dict[str, dict[str, tuple[float, By]]] = {}
+        self._used: dict[str, dict[str, tuple[int, int]]] = {}
+        self._weights: dict[str, dict[str | Workload, int]] = {}
         self._units: dict[str, str] = {}
-        self._ended: list[str] = []
+        self._slices: dict[str, dict[str, float]] = {}
 
     def claim(self, sample: Claim) -> None:
-        """From now on a process works for a workload; one that ended is forgotten when the cell has been paid for."""
-        if sample.workload is None:
-            self._ended.append(sample.who)
+        """From now on somebody works for a workload; one that ended is forgotten when the cell has been paid for."""
+        if sample.workload is not None:
+            self.claims.return_of(sample.who, self._forget)
+        self.claims.claim(sample)
+
+    def join(self, sample: Member) -> None:
+        """From now on somebody is part of something, or a slice of a device."""
+        if sample.who.startswith(DEVICE):
+            self._slice(sample.who.removeprefix(DEVICE), sample.of)
             return
-        if sample.who in self._ended:
-            self._ended.remove(sample.who)
-            self._forget(sample.who)
-        self._claims[sample.who] = sample.workload
+        if sample.of is not None:
+            self.claims.return_of(sample.who, self._forget)
+        self.claims.join(sample)
 
     def use(self, sample: Activity) -> None:
         """Cumulative use becomes weight in this cell; a first look is only a baseline."""
-        key = sample.device_id, sample.who
-        looked_ns, before = self._used.get(key, (-1, None))
+        used = self._used.setdefault(sample.who, {})
+        looked_ns, before = used.get(sample.device_id, (-1, None))
         if sample.at.mono_ns <= looked_ns:
             return  # two looks raced: the newer has been taken
-        self._used[key] = sample.at.mono_ns, sample.used
+        used[sample.device_id] = sample.at.mono_ns, sample.used
         if sample.unit != "idle_ns":
             self._units[sample.device_id] = sample.unit
         if before is not None and sample.used > before:
@@ -47,25 +57,35 @@ class Usage:
         """A reservation begins, changes or (0) ends."""
         parts = self._holders.setdefault(sample.device_id, {})
         if sample.part > 0:
-            parts[sample.who] = sample.part
-        else:
-            parts.pop(sample.who, None)
+            parts[sample.who] = sample.part, sample.by
+        elif sample.who in parts and parts[sample.who][1] == sample.by:
+            del parts[sample.who]
 
     def weights(self, device: Device) -> Mapping[Workload, int]:
         """Use of a device in this cell by workload, ``(idle)`` included where a source said it."""
         found: dict[Workload, int] = {}
         for who, used in (self._weights.get(device.id) or self._weights.get(device.kind, {})).items():
-            workload = self._who(who)
+            workload = self.claims.workload(who) if isinstance(who, str) else who
             found[workload] = found.get(workload, 0) + used
         return found
 
     def parts_ppm(self, device: Device) -> dict[Workload, int]:
-        """What each workload holds of a device, parts per million."""
+        """What each workload holds of a device by the strongest kind of holding it has, parts per million."""
+        held = list(self._held(device))
+        strongest = min((STRENGTH[by] for _, _, by in held), default=0)
         parts: dict[Workload, int] = {}
-        for who, part in (self._holders.get(device.id) or self._holders.get(device.kind, {})).items():
-            workload = self._who(who)
-            parts[workload] = parts.get(workload, 0) + int(part * PPM)
+        for who, part, by in held:
+            if STRENGTH[by] == strongest:
+                workload = self.claims.workload(who)
+                parts[workload] = parts.get(workload, 0) + int(part * PPM)
         return parts
+
+    def _held(self, device: Device) -> Iterator[tuple[str, float, By]]:
+        for who, (part, by) in (self._holders.get(device.id) or self._holders.get(device.kind, {})).items():
+            yield who, part, by
+        for slice_id, size in self._slices.get(device.id, {}).items():
+            for who, (part, by) in self._holders.get(slice_id, {}).items():
+                yield who, part * size, by
 
     def unit(self, device: Device) -> str:
         """What the use of a device was counted in."""
@@ -75,20 +95,25 @@ class Usage:
         """The devices (and kinds) in ``paid`` have yielded energy, which their weights have split; those of others go on
         gathering."""
         self._weights = {device_id: found for device_id, found in self._weights.items() if device_id not in paid}
-        for who in self._ended:
-            self._claims.pop(who, None)
-            self._forget(who)
-        self._ended = []
+        self.claims.close(self._forget)
 
     def _forget(self, who: str) -> None:
-        """A process that ended: its id may come back as another's."""
-        for device_id in [d for d, known in self._used if known == who]:
-            del self._used[device_id, who]
+        """A process that ended: its id may come back as another's.  What it did on a device that has not yielded energy yet stays
+        its workload's."""
+        for device_id in self._used.pop(who, {}):
+            weights = self._weights.get(device_id, {})
+            if who in weights:
+                workload = self.claims.workload(who)
+                weights[workload] = weights.get(workload, 0) + weights.pop(who)
         for parts in self._holders.values():
             parts.pop(who, None)
 
-    def _who(self, who: str) -> Workload:
-        return RESERVED.get(who) or self._claims.get(who) or OTHER
+    def _slice(self, slice_id: str, of: str | None) -> None:
+        for slices in self._slices.values():
+            slices.pop(slice_id, None)
+        whole, at, size = (of or "").removeprefix(DEVICE).rpartition("@")
+        if at:
+            self._slices.setdefault(whole, {})[slice_id] = float(size)
 
 
 def used_of(device: Device, weights: Mapping[Workload, int]) -> dict[Workload, int]:

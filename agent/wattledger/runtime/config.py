@@ -10,36 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from wattledger.runtime.settings import ENABLED, EXPORTER_KEYS, KEYS, SOURCE_KEYS, Key
+
 
 class ConfigError(ValueError):
     """The words are wrong; the message is one line: what, where, the nearest right name."""
 
-
-class Key(NamedTuple):
-    """One setting: its default, what it accepts, and a line for ``config default``."""
-
-    default: Any
-    kind: str  # "str", "float", "bool", or "a|b|c"
-    help: str
-
-
-KEYS: dict[str, Key] = {
-    "paths.sysfs": Key("/sys", "str", "where the kernel's sysfs is mounted (a container mounts the host's elsewhere)"),
-    "paths.procfs": Key("/proc", "str", "where procfs is mounted"),
-    "agent.interval_s": Key(1.0, "float", "seconds between background readings"),
-    "grid.zone": Key("", "str", "grid zone, e.g. DE or US-CAMX; empty: the cloud region in the environment, else the world"),
-    "facility.pue": Key(0.0, "float", "power usage effectiveness of the building; 0: not known, not applied"),
-    "facility.rest": Key("on", "on|off", "whether fans, board and losses are estimated into energy_j"),
-}
-
-# [sources.NAME] for each built-in source; the estimate's own figures can be corrected by who knows the machine.
-SOURCE_KEYS: dict[str, Key] = {
-    "enabled": Key(True, "bool", "whether this source is used"),
-    "cpu_max_w": Key(0.0, "float", "estimate: watts of all CPUs at full load; 0: from the table"),
-    "cpu_idle_w": Key(0.0, "float", "estimate: watts of all CPUs at rest; 0: from the table"),
-    "dram_w_per_gb": Key(0.0, "float", "estimate: watts per GB of memory; 0: the default"),
-}
-SOURCES = ("rapl", "hwmon", "nvml", "amdsmi", "jetson", "procfs", "portable", "estimate")
 
 # Set by users and platforms, never keys (contract.md, Configuration).
 NOT_KEYS = {"JOB", "MODEL", "LABELS", "CONFIG", "RUN_ID", "RECORDINGS", "RIG", "FACTORS"}
@@ -74,20 +50,21 @@ class Config:
 
     def source_options(self, source: str) -> dict[str, Any]:
         """The settings of one source that differ from their defaults' meaning of "not known"."""
-        return {key: self[f"sources.{source}.{key}"] for key in SOURCE_KEYS if self[f"sources.{source}.{key}"]}
+        return {key: self[f"sources.{source}.{key}"] for key in SOURCE_KEYS.get(source, {}) if self[f"sources.{source}.{key}"]}
+
+    def exporter_options(self, exporter: str) -> dict[str, Any]:
+        """The settings of one exporter."""
+        return {key: self[f"exporters.{exporter}.{key}"] for key in EXPORTER_KEYS.get(exporter, {})}
 
 
 def all_keys() -> Iterator[tuple[str, Key]]:
     """(dotted name, key), sections in the contract's order."""
     yield from KEYS.items()
-    for source in SOURCES:
-        for name, key in SOURCE_KEYS.items():
-            if source == "estimate" or name == "enabled":
-                yield f"sources.{source}.{name}", key
 
 
 def _key(name: str) -> Key:
-    return KEYS.get(name) or SOURCE_KEYS[name.rsplit(".", 1)[1]]
+    # A source from outside (an entry point) has no keys of its own but this one.
+    return ENABLED if name.endswith(".enabled") else KEYS[name]
 
 
 def load(

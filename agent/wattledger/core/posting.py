@@ -1,0 +1,55 @@
+"""A share → the totals: under the name that the claims come to, in the series that it was admitted to, with its grams."""
+
+from collections.abc import Mapping
+
+from wattledger.core.accounts import Lane
+from wattledger.core.attribution import Split
+from wattledger.core.claims import Claims
+from wattledger.core.model import Factor, Instant, Work, Workload
+from wattledger.core.pricing import grams
+from wattledger.core.series import Series
+from wattledger.core.totals import Totals
+
+
+class Posting:
+    """State: none of its own; it writes to ``totals``.  ``factors`` are those in force, looked up at each share."""
+
+    def __init__(self, totals: Totals, claims: Claims, series: Series, factors: Mapping[str, Factor]) -> None:
+        self._totals, self._claims, self._series, self._factors = totals, claims, series, factors
+        self._at_ns = 0
+
+    def begin(self, at: Instant) -> None:
+        """A cell is being closed."""
+        self._at_ns = at.mono_ns
+
+    def part(self, tree: Workload, posted: Mapping[Workload, tuple[int, int]], key: Lane) -> None:
+        """A tree's part of one device, (active, held) by span."""
+        for workload, (active_uj, held_uj) in posted.items():
+            self._hand_out(self._claims.named(workload, tree), key, active_uj, held_uj)
+
+    def split(self, divided: Split, key: Lane) -> None:
+        """What is not a tree's with spans in it."""
+        for workload, uj in divided.active.items():
+            self._hand_out(self._claims.shown(workload), key, uj, 0)
+        for workload, uj in divided.held.items():
+            self._hand_out(self._claims.shown(workload), key, 0, uj)
+
+    def work(self, work: Work, tree: Workload | None) -> None:
+        """Tokens and requests, done in a span of ``tree``."""
+        named = work.workload if tree is None else self._claims.named(work.workload, tree)
+        self._totals.add_work(work._replace(workload=self._series.of(named, self._at_ns)))
+
+    def retire(self) -> None:
+        """Who ended long ago loses his series."""
+        self._totals.retire(self._series.ended(self._at_ns, self._claims.live))
+
+    def _hand_out(self, workload: Workload, key: Lane, active_uj: int, held_uj: int) -> None:
+        device, method = key
+        workload = self._series.of(workload, self._at_ns)
+        self._totals.add((workload, device, method, "active"), active_uj)
+        self._totals.add((workload, device, method, "held"), held_uj)
+        grid = self._factors.get("grid")
+        if grid is not None:
+            pue = self._factors["pue"].value if "pue" in self._factors else 1.0
+            priced = grams(active_uj + held_uj, grid.value, pue)
+            self._totals.emissions_g[workload] = self._totals.emissions_g.get(workload, 0.0) + priced
