@@ -11,7 +11,7 @@ from tests.sources.rapl_tree import host_with, zone
 
 from wattledger.cli.doctor import Report, examine, show, within
 from wattledger.core.model import Finding
-from wattledger.runtime.build import BUILTIN
+from wattledger.runtime.opening import BUILTIN
 from wattledger.runtime.config import Config, load
 
 REGISTERS = "/sys/class/powercap/intel-rapl*:*/energy_uj"

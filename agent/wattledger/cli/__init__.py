@@ -13,6 +13,8 @@ COMMANDS = {
     "doctor": ("wattledger.cli.doctor", "Say what can be measured here, what cannot, why, and what would mend it."),
     "replay": ("wattledger.cli.replay", "Put a recorded capture through the same pipeline."),
     "grid": ("wattledger.cli.grid", "Grid zones and their carbon intensities."),
+    "agent": ("wattledger.cli.agent", "Run the node agent: meter everybody on this machine."),
+    "top": ("wattledger.cli.top", "A live table of jobs, devices, watts and grams."),
     "config": ("wattledger.cli.config", "The configuration in force, with where each value came from."),
 }
 

@@ -18,8 +18,9 @@ from wattledger.core.footprint import factor_dict
 from wattledger.core.model import Batch, EnergyCounter, Factor, Finding, PowerGauge, Workload
 from wattledger.core.units import joules
 from wattledger.runtime import host
-from wattledger.runtime.build import BUILTIN, Opened, Plan, Session, open_session
+from wattledger.runtime.build import Plan, Session, open_session
 from wattledger.runtime.config import Config, ConfigError, load
+from wattledger.runtime.opening import BUILTIN, Opened, Scope
 
 PATIENCE_S = 5.0  # a driver that has not answered by then hangs
 READS = 4
@@ -88,10 +89,10 @@ def examine(config: Config, environ: Mapping[str, str], table: Mapping[str, str]
     Raises ConfigError for words that are wrong.
     """
     methods: dict[str, str] = {}
-    plan = Plan(Workload("(doctor)"), (os.getpid(),), on_batches=lambda batches: methods.update(_methods(batches)))
+    plan = Plan(Scope(Workload("(doctor)"), (os.getpid(),)), on_batches=lambda batches: methods.update(_methods(batches)))
     session, broken = _open(config, environ, plan)
     # Without a session the sources are still asked, each told what a session would have told it.
-    opened = session.opened if session is not None else Opened(config, environ, plan, [])
+    opened = session.opened if session is not None else Opened(config, environ, plan.scope, [])
     runners = session.sampler.runners if session is not None else []
     findings: list[Finding] = []
     for name, module in table.items():

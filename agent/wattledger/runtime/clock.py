@@ -29,3 +29,4 @@ def asleep_ns() -> int:
 process_cpu_ns = time.process_time_ns
 thread_cpu_ns = time.thread_time_ns
 elapsed_ns = time.perf_counter_ns
+monotonic_ns = time.monotonic_ns

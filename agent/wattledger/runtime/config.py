@@ -64,7 +64,7 @@ def all_keys() -> Iterator[tuple[str, Key]]:
 
 def _key(name: str) -> Key:
     # A source from outside (an entry point) has no keys of its own but this one.
-    return ENABLED if name.endswith(".enabled") else KEYS[name]
+    return KEYS.get(name) or (ENABLED if name.startswith("sources.") and name.endswith(".enabled") else KEYS[name])
 
 
 def load(

@@ -21,16 +21,27 @@ from wattledger.runtime.warn import warn_once
 T = TypeVar("T")
 
 SLOW_NS = 20_000_000
-COLLECT_S = 0.25  # a full tick waits so long for a threaded source's fresh reading
+COLLECT_S = 0.25  # a full tick waits so long for a driver's fresh reading
+HOLE_NS = 5_000_000_000  # a source not read for longer was not covering its devices meanwhile
 
 
 class Runner:
-    """Mutable state: the last read's length, errors so far, and (once slow) the worker thread with what it has read."""
+    """Mutable state: the last read's length, errors and coverage so far, and (once slow) the worker thread with what it has read.
+
+    ``wait_s``: how long a full tick waits for a source that is read on a thread of its own; 0 for what asks a network.
+    """
 
     def __init__(
-        self, source: Source, now: Callable[[], Instant], *, can_hang: bool = False, threads: list[int] | None = None
+        self,
+        source: Source,
+        now: Callable[[], Instant],
+        *,
+        can_hang: bool = False,
+        threads: list[int] | None = None,
+        wait_s: float = COLLECT_S,
     ) -> None:
         self.source = source
+        self.wait_s = wait_s
         self.threads = [] if threads is None else threads  # of the meter itself, so that their CPU time is not the program's
         self.edge = source.edge
         self.errors = 0
@@ -42,6 +53,8 @@ class Runner:
         self._now = now
         self._last_error = ""
         self._read_ns = 0
+        self._good_ns: int | None = None
+        self._seen_ns = self._missed_ns = 0
         self._busy = threading.Lock()
         self._worker: Worker | None = Worker(self) if can_hang else None
 
@@ -57,7 +70,10 @@ class Runner:
 
     def health(self) -> Health:
         """For the snapshot."""
-        return Health(self.up, self._read_ns / 1e9, self.errors, self._last_error)
+        silent_ns = 0 if self._good_ns is None else self._now().mono_ns - self._good_ns
+        missed_ns = self._missed_ns + (silent_ns if silent_ns > HOLE_NS else 0)
+        whole_ns = self._seen_ns + missed_ns
+        return Health(self.up, self._read_ns / 1e9, self.errors, self._last_error, self._seen_ns / whole_ns if whole_ns else None)
 
     def read(self, full: bool) -> list[Sample]:
         """Samples read now, or by the worker since the last call.  Never raises, never waits long."""
@@ -76,16 +92,22 @@ class Runner:
             self._busy.release()
 
     def _timed(self, full: bool) -> list[Sample]:
-        before = clock.elapsed_ns()
         self.read_at_ns = self._now().mono_ns
         samples = self.call(full)
-        self._read_ns = clock.elapsed_ns() - before
         if self._read_ns > SLOW_NS and self._worker is None:
             self._worker = Worker(self)
         return samples
 
     def call(self, full: bool) -> list[Sample]:
         """The source's own read, with its failures as faults."""
+        before = clock.elapsed_ns()
+        try:
+            samples = self._ask(full)
+        finally:
+            self._read_ns = clock.elapsed_ns() - before
+        return samples
+
+    def _ask(self, full: bool) -> list[Sample]:
         try:
             samples = list(self.source.read(self._now, full))
         except SourceFailed as failure:
@@ -102,7 +124,17 @@ class Runner:
             if isinstance(sample, Fault):
                 self.errors += 1
                 self._last_error = sample.what
+        if full:
+            self._cover(self._now().mono_ns)
         return samples
+
+    def _cover(self, at_ns: int) -> None:
+        """A good read covers the time since the one before it, unless that is too long ago."""
+        if self._good_ns is not None and at_ns - self._good_ns > HOLE_NS:
+            self._missed_ns += at_ns - self._good_ns
+        elif self._good_ns is not None:
+            self._seen_ns += at_ns - self._good_ns
+        self._good_ns = at_ns
 
     def _fault(self, what: str, *, gone: bool) -> Fault:
         self.errors += 1
@@ -143,8 +175,8 @@ class Worker:
         self._fresh.clear()
         self._asked.append(full)
         self._wanted.set()
-        if full and self.answers:
-            self.answers = self._fresh.wait(COLLECT_S)
+        if full and self.answers and self._runner.wait_s:
+            self.answers = self._fresh.wait(self._runner.wait_s)
         return _drained(self._samples)
 
     def _work(self) -> None:

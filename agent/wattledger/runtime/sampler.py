@@ -7,6 +7,7 @@ the user's path.  A full tick reads everything and closes the cell.
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from wattledger.core.model import Batch, Boundary, Device, Instant, Resume, Sample
 from wattledger.core.pipeline import Pipeline, Step
@@ -19,12 +20,23 @@ TOO_MANY = 1024  # so many, and it is closed on the spot: memory stays bounded
 SUSPEND_NS = 500_000_000  # less is the two clocks being read one after the other
 
 
+class Hooks(NamedTuple):
+    """What an agent does at every full tick.
+
+    ``name``: samples that say who the processes are which sources have mentioned; outside the lock.  ``look``: the cell is
+    closed, and under the lock the pipeline may be read, quickly.
+    """
+
+    name: Callable[[Sequence[Sample]], Iterable[Sample]]
+    look: Callable[[Step, Pipeline], None]
+
+
 class Sampler:
     """Drives sources into a pipeline.
 
     Mutable state: ``_pending`` (batches recorded, not stepped), ``_open`` (ids of open spans), the thread and whether it is
-    parked or drowsy, when the last cell was closed.  ``_pending`` and ``_open`` are touched without the lock: deque.append and
-    set.add are atomic.
+    parked or drowsy, when the last cell was closed and the next is due.  ``_pending`` and ``_open`` are touched without the lock:
+    deque.append and set.add are atomic.  ``steady``: ticks go on for ever on a fixed grid, whether a span is open or not.
     """
 
     def __init__(
@@ -36,12 +48,17 @@ class Sampler:
         now: Callable[[], Instant] = clock.now,
         asleep_ns: Callable[[], int] = clock.asleep_ns,
         marks: Callable[[Instant], Iterable[Boundary]] | None = None,
+        hooks: "Hooks | None" = None,
+        steady: bool = False,
         on_batches: Callable[[list[Batch]], None] | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
         self.runners = list(runners)
         self.pipeline = pipeline
         self.agent_threads: list[int] = []
+        self.late_ns = 0
+        self._hooks, self._steady = hooks, steady
+        self._due_ns = 0
         self._now, self._marks = now, marks
         self._asleep_ns, self._slept_ns = asleep_ns, asleep_ns()
         self._interval_ns = interval_ns
@@ -105,8 +122,10 @@ class Sampler:
     def tick(self) -> Step:
         """Read everything and close the cell."""
         samples: list[Sample] = [*self._woken()]
-        for runner in self.runners:
+        for runner in list(self.runners):
             samples += runner.read(True)
+        if self._hooks is not None:
+            samples += self._hooks.name(samples)
         with self._lock:
             at = self._now()
             if self._marks is not None:
@@ -115,6 +134,8 @@ class Sampler:
             batches.append(Batch(at, True, tuple(samples)))
             step = self._step(batches)
             self._closed_ns = at.mono_ns
+            if self._hooks is not None:
+                self._hooks.look(step, self.pipeline)
         self._record()
         if self._on_step is not None:
             self._on_step(step)
@@ -182,8 +203,33 @@ class Sampler:
                 self._thread.start()
         self._wake.set()
 
+    def start(self) -> None:
+        """Begin to tick, for ever; the first tick is now."""
+        self._due_ns = self._now().mono_ns
+        self._rouse()
+
+    def is_alive(self) -> bool:
+        """Whether somebody ticks."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def _loop_steadily(self) -> None:
+        """Ticks on a grid of the interval: one that is late does not make the next one late."""
+        while not self._stopped:
+            self._wake.wait(max(0, min(self._due_ns - self._now().mono_ns, self._period_ns())) / 1e9)
+            self._wake.clear()
+            late_ns = self._now().mono_ns - self._due_ns
+            if late_ns >= 0 and not self._stopped:
+                self.late_ns = late_ns
+                self._due_ns += (late_ns // self._interval_ns + 1) * self._interval_ns
+                self.tick()
+            elif not self._stopped:
+                self._poll()
+
     def _loop(self) -> None:
         self.agent_threads.append(threading.get_native_id())
+        if self._steady:
+            self._loop_steadily()
+            return
         while not self._stopped:
             period_ns = self._period_ns()
             self._drowsy = not self._open and period_ns < self._interval_ns
@@ -225,7 +271,7 @@ class Sampler:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=1.0)
-        if self._open or self._pending:
+        if self._open or self._pending or self._steady:
             self.tick()  # whoever asks after this still gets the last word of the sensors
         for runner in self.runners:
             runner.close()

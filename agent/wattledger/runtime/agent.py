@@ -1,0 +1,264 @@
+"""The node agent: one session that goes on for ever, with a web server, a control socket and exporters that send.
+
+Starts in the order in which things can be wrong: the words, the address, the socket, then the sensors, of which any may be missing.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Any
+
+from wattledger.core.catalog import CATALOG
+from wattledger.core.model import Boundary, Instant, Sample, Workload
+from wattledger.core.pipeline import Pipeline, Step
+from wattledger.core.series import Series
+from wattledger.core.totals import Health
+from wattledger.core.version import __version__
+from wattledger.runtime import clock, floors, host
+from wattledger.runtime.build import Plan, Session, look_again, open_session, renew, rest_factors
+from wattledger.runtime.config import Config, ConfigError, load
+from wattledger.runtime.control.binding import ControlError
+from wattledger.runtime.control.hearing import House
+from wattledger.runtime.control.server import ControlServer
+from wattledger.runtime.exporters import open_pushers
+from wattledger.runtime.membership import Membership
+from wattledger.runtime.node import label_names, may_make, operators, state_dir
+from wattledger.runtime.notify import Notify
+from wattledger.runtime.opening import Opened, Scope
+from wattledger.runtime.prices import price_list
+from wattledger.runtime.publish import Publisher
+from wattledger.runtime.sampler import Hooks
+from wattledger.runtime.web.pages import metrics, ready
+from wattledger.runtime.web.server import Web
+from wattledger.runtime.whereabouts import whereabouts
+
+NODE = Workload("(node)")  # a node has no tree of its own; this one never gets a joule
+CLOSE_S = 5.0  # what the last deliveries may take
+LOOK_AGAIN_NS = 60_000_000_000  # sensors that were not there: a driver may be loaded, a BMC plugged in
+COARSEST_FINE_S = 1.0  # boundaries are stamps on a grid of a second or more (design.md section 10)
+FIXED = ("agent.listen", "agent.socket", "agent.state", "agent.labels", "agent.series", "agent.series_keep_s", "agent.web_config",
+         "agent.interval_s", "agent.fine_boundaries", "paths.sysfs", "paths.procfs")  # fmt: skip
+
+
+class Edges:
+    """Boundaries that read the sensors; the sampler is there only once the sensors are open."""
+
+    def __init__(self, agent: "Agent") -> None:
+        self._agent = agent
+
+    def enter(self, make: Callable[[Instant], Boundary]) -> Instant:
+        return self._agent.session.sampler.enter(make)
+
+    def leave(self, make: Callable[[Instant], Boundary]) -> Instant:
+        return self._agent.session.sampler.leave(make)
+
+
+def say(line: str) -> None:
+    """A line in the agent's log (standard error)."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"wattledger: {line}", file=sys.stderr, flush=True)
+
+
+class Agent:
+    """State: the configuration in force, what is running, and when absent sensors were last looked for.
+
+    ``file``: the configuration's; it is read again at ``reload``.  Raises ConfigError with one line where it cannot start.
+    """
+
+    def __init__(
+        self, file: str | None, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None, *, demo: bool = False
+    ) -> None:
+        self._demo = demo
+        self._file, self._environ, self._flags = file, dict(environ), dict(flags or {})
+        self.config = self._load()
+        self._clients: set[int] = set()
+        self._stop = threading.Event()
+        self._wanted: list[int] = []
+        self._notify = Notify(environ)
+        self._looked_ns = clock.now().mono_ns
+        self._started = clock.now()
+        self._pushers = open_pushers(self.config, self._environ, started=self._started)
+        names = label_names(str(self.config["agent.labels"]))
+        self.publisher = Publisher(names, lambda: self._pushers.sent())
+        self._control: ControlServer | None = None
+        self.web = self._web()
+        self.web.start()
+        try:
+            self._control = self._listen()
+            self.session = self._open(names)
+        except BaseException:
+            self._let_go()
+            raise
+
+    # --- starting ---------------------------------------------------------------------------------------------------------
+
+    def _load(self) -> Config:
+        config = load(self._environ, file=self._file, flags=self._flags, here=False)
+        if config["agent.interval_s"] < COARSEST_FINE_S and not config["agent.fine_boundaries"]:
+            raise ConfigError(
+                f"agent.interval_s = {config['agent.interval_s']:g} ({config.origin('agent.interval_s')}): an agent that several "
+                "users share reads once a second at most; agent.fine_boundaries = true allows it on a single-user node"
+            )
+        return config
+
+    def _web(self) -> Web:
+        [renderer] = [entry.load()() for entry in entry_points(group="wattledger.exporters", name="prometheus")]
+        pages = {
+            "/metrics": metrics(lambda: self.publisher.shown, renderer),
+            "/readyz": ready(lambda: self.publisher.at, self.config["agent.interval_s"]),
+        }
+        return Web(str(self.config["agent.listen"]), pages, str(self.config["agent.web_config"]))
+
+    def _listen(self) -> ControlServer | None:
+        path = str(self.config["agent.socket"])
+        if not path or self._demo:
+            return None  # a program must not take a made-up node's figures for its own
+        if self.config.origin("agent.socket") == "default" and not may_make(path):
+            say(f"no rights to make {path}: track() will not find this agent; set agent.socket to a place of your own")
+            return None
+        house = House(
+            put=lambda samples: self.session.sampler.put(samples),
+            clients=self._clients,
+            host=host.host_name(self._environ),
+            interval_s=self.config["agent.interval_s"],
+            notes=lambda: (*self.session.all_notes(), *self.session.prices.notes),
+            operators=operators(str(self.config["agent.operators"])),
+            procfs=str(self.config["paths.procfs"]),
+            log=say,
+        )
+        if self.config["agent.fine_boundaries"]:
+            house = house._replace(edges=Edges(self))
+        server = ControlServer(house)
+        try:
+            server.bind(path)
+        except ControlError as failure:
+            raise ConfigError(f"agent.socket ({self.config.origin('agent.socket')}): {failure}") from failure
+        return server
+
+    def _open(self, names: tuple[str, ...]) -> Session:
+        config = self.config
+        keep_ns = int(config["agent.series_keep_s"] * 1e9)
+        labels = {label for metric in CATALOG for label in metric.labels} | set(names)
+        scope = Scope(NODE, (), os.getpid(), whole_machine=True, clients=lambda: tuple(self._clients), demo=self._demo)
+        place = Opened(config, self._environ, scope, []).host("cgroup")
+        self._members = Membership(whereabouts(place), lambda: tuple(self._clients))
+        plan = Plan(
+            scope,
+            hooks=Hooks(self._name, self._look),
+            series=Series(int(config["agent.series"]), keep_ns, labels),
+            state=state_dir(config, self._environ),
+        )
+        return open_session(config, self._environ, plan)
+
+    def _name(self, samples: Sequence[Sample]) -> Iterable[Sample]:
+        return self._members.name(samples, clock.now())
+
+    def _look(self, step: Step, pipeline: Pipeline) -> None:
+        """A cell was closed: under the sampler's lock, so copies are made here and everything else is done by others."""
+        sampler, session = self.session.sampler, self.session
+        opened = session.opened
+        health = {name: Health(False, 0.0, 1, why) for name, why in opened.absent.items() if opened.asked_for(name)}
+        health |= {runner.source.name: runner.health() for runner in sampler.runners}
+        self.publisher.publish(pipeline, health, at=clock.now(), late_s=sampler.late_ns / 1e9)
+        if self._control is not None:
+            self._control.closed(step, pipeline)
+        if self.publisher.shown is not None:
+            self._pushers.push(self.publisher.shown)
+
+    # --- running ----------------------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Until SIGTERM or SIGINT; returns the exit status."""
+        before = {number: signal.signal(number, self._signal) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+        try:
+            self.start()
+            while not self._stop.wait(min(1.0, self._notify.period_s or 1.0)):
+                if not self._beat():
+                    return 1
+            return 0
+        finally:
+            self.stop()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def start(self) -> None:
+        """Begin to tick, answer and say so."""
+        if self._control is not None:
+            self._control.start()
+        self.session.sampler.start()
+        say(self._greeting())
+        self._notify.ready()
+
+    def _greeting(self) -> str:
+        runners = self.session.sampler.runners
+        found = ", ".join(f"{r.source.name} ({len(r.devices)})" if r.devices else r.source.name for r in runners)
+        listen = str(self.config["agent.listen"]).rpartition(":")[0] or "[::]"
+        return (f"agent {__version__} on {self.session.host}: http://{listen}:{self.web.port}/metrics, "
+                f"socket {self.config['agent.socket'] if self._control else 'none'}, sources: {found or 'none'}")  # fmt: skip
+
+    def _signal(self, number: int, _frame: object) -> None:
+        self._wanted.append(number)
+        if number != signal.SIGHUP:
+            self._stop.set()
+
+    def _beat(self) -> bool:
+        """Once a second: whatever was asked for meanwhile, and a sign of life only while the ticks go on."""
+        while self._wanted:
+            if self._wanted.pop(0) == signal.SIGHUP:
+                self.reload()
+        if not self.session.sampler.is_alive():
+            say("the sampler has stopped: this is a bug; see the traceback above")
+            return False
+        at = self.publisher.at
+        age_ns = clock.now().mono_ns - (at or self._started).mono_ns
+        if age_ns < 10 * max(1.0, self.config["agent.interval_s"]) * 1e9:
+            self._notify.alive(f"{len(self.session.sampler.devices())} devices, {len(self._clients)} programs connected")
+        if clock.now().mono_ns - self._looked_ns > LOOK_AGAIN_NS:
+            self._looked_ns = clock.now().mono_ns
+            look_again(self.session, say)
+        return True
+
+    def reload(self) -> None:
+        """Read the configuration again: prices, exporters, TLS and users, and what each source is told; nothing metered is lost."""
+        self._notify.reloading()
+        try:
+            config = self._load()
+            prices = price_list(config, self._environ)
+        except ConfigError as wrong:
+            say(f"reload: {wrong}; the configuration before stays in force")
+            self._notify.ready()
+            return
+        changed = [name for name, value in config.rows() if value.value != self.config[name]]
+        fixed = [name for name in changed if name in FIXED]
+        self.config = config
+        self.session = self.session._replace(config=config, prices=prices)
+        self.session.sampler.put([*prices.factors.values(), *rest_factors(config, self.session.sampler.runners)])
+        renew(self.session, {name.split(".")[1] for name in changed if name.startswith("sources.")}, say)
+        if any(name.startswith("exporters.") for name in changed):
+            before, self._pushers = self._pushers, open_pushers(config, self._environ, started=self._started)
+            before.close(CLOSE_S)
+        self.web.reload()
+        waiting = f"; {', '.join(fixed)} wait for a restart" if fixed else ""
+        say(f"reload: {', '.join(name for name in changed if name not in FIXED) or 'nothing'} changed{waiting}")
+        self._notify.ready()
+
+    def stop(self) -> None:
+        """The last tick, the last deliveries, and everything let go."""
+        self._notify.stopping()
+        if self._control is not None:
+            self._control.stopping()
+        self.session.sampler.stop()
+        floors.save(state_dir(self.config, self._environ), self.session.pipeline.floors.values())
+        if self.publisher.final is not None:
+            self._pushers.push(self.publisher.final)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self._pushers.close(CLOSE_S)
+        self.web.stop()
+        if self._control is not None:
+            self._control.close()

@@ -1,0 +1,185 @@
+"""Opens sources one by one from an explicit table, and tells each what it may know of the place it runs in."""
+
+import importlib
+import os
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from wattledger.core.model import Workload
+from wattledger.core.ports import Fetch, Host, Source, SourceFailed, SourceGone, no_fetch
+from wattledger.runtime import clock, host
+from wattledger.runtime.config import Config
+from wattledger.runtime.runner import COLLECT_S, Runner
+from wattledger.runtime.settings import SOURCE_KEYS
+from wattledger.runtime.warn import warn_once
+
+# name -> module; in this order, because the estimate must know what the sensors before it have covered.
+BUILTIN = {
+    "rapl": "wattledger.sources.rapl",
+    "nvml": "wattledger.sources.nvml",
+    "amdsmi": "wattledger.sources.amdsmi",
+    "jetson": "wattledger.sources.jetson",
+    "hwmon": "wattledger.sources.hwmon",
+    "redfish": "wattledger.sources.redfish",
+    "ipmi": "wattledger.sources.ipmi",
+    "promquery": "wattledger.sources.promquery",
+    "cgroup": "wattledger.sources.cgroup",
+    "kubernetes": "wattledger.sources.kubernetes",
+    "slurm": "wattledger.sources.slurm",
+    "procfs": "wattledger.sources.procfs",
+    "portable": "wattledger.sources.portable",
+    "estimate": "wattledger.sources.estimate",
+}
+DEMO = {"demo": "wattledger.sources.demo"}
+WITNESSES = ("procfs", "portable")  # who used what, of a program: they need a process to watch
+NODE = ("redfish", "ipmi", "promquery", "cgroup", "kubernetes", "slurm")  # of a whole node: the agent's
+DRIVERS = ("nvml", "amdsmi")  # calls into them may never come back
+REMOTE = ("redfish", "ipmi", "promquery", "kubernetes", "slurm")  # ask a network, a tool or many files: nobody waits for them
+VISIBILITY = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+OPEN_S = 3.0  # a driver that has not answered by then hangs; the others go on without it
+NO_ANSWER = f"the driver did not answer within {OPEN_S:g} s, so its devices are not counted"
+
+
+class Scope(NamedTuple):
+    """What the sources of a session are for.
+
+    ``roots``: process ids whose trees are metered; none yet: ``attend`` names them; ``agent_pid``: the meter's own process, where
+    it is not the metered one; ``whole_machine``: GPUs hidden from this process are metered too; ``clients``: for a node's session,
+    the roots of the trees that have said who they are; ``demo``: a made-up node takes the place of every source.
+    """
+
+    tree: Workload
+    roots: tuple[int, ...]
+    agent_pid: int | None = None
+    whole_machine: bool = False
+    clients: Callable[[], tuple[int, ...]] | None = None
+    demo: bool = False
+
+    @property
+    def is_node(self) -> bool:
+        """Whether everybody on the machine is metered, and not one program."""
+        return self.clients is not None
+
+
+class Opened:
+    """Opens sources one by one.  State: those that are open, and why the rest is absent."""
+
+    def __init__(self, config: Config, environ: Mapping[str, str], scope: Scope, agent_threads: list[int]) -> None:
+        self.config, self._environ, self._scope = config, environ, scope
+        self._agent_threads = agent_threads
+        self.roots = scope.roots
+        self._table = DEMO if scope.demo else BUILTIN
+        self._open: dict[str, Source] = {}
+        self._fetch: Fetch | None = None
+        self.absent: dict[str, str] = {}
+
+    def all(self) -> Iterator[Runner]:
+        """Open every source that this session has a use for and that is not open yet."""
+        for name in self._table:
+            if name not in self._open and self._wanted(name) and (runner := self.runner(name)) is not None:
+                yield runner
+
+    def _wanted(self, name: str) -> bool:
+        if self._scope.is_node:
+            return name not in WITNESSES or "cgroup" not in self._open
+        return name not in NODE and (bool(self.roots) or name not in WITNESSES)
+
+    def asked_for(self, name: str) -> bool:
+        """Whether somebody configured this source, so that its absence is news."""
+        keys = ("url", "pods_url")
+        return any(self.config[f"sources.{name}.{key}"] for key in SOURCE_KEYS.get(name, {}) if key in keys)
+
+    def let_go(self, name: str) -> None:
+        """This source is not read any more; what it covered is open to others."""
+        self._open.pop(name, None)
+
+    def _measured(self) -> frozenset[str]:
+        """Kinds of device that a sensor opened so far covers."""
+        found: set[str] = set()
+        for source in self._open.values():
+            found |= {d.kind for d in source.devices() if d.inside is None} | getattr(source, "covers", frozenset())
+        return frozenset(found)
+
+    def runner(self, name: str) -> Runner | None:
+        """The source with its keeper, or ``None`` with the reason in ``absent``."""
+        source = self.open(name)
+        if source is None:
+            return None
+        remote = name in REMOTE
+        wait_s = 0.0 if remote else COLLECT_S
+        return Runner(source, clock.now, can_hang=remote or name in DRIVERS, threads=self._agent_threads, wait_s=wait_s)
+
+    def open(self, name: str) -> Source | None:
+        """The source, or ``None`` with the reason in ``absent``."""
+        self.absent.pop(name, None)
+        if not self.config[f"sources.{name}.enabled"]:
+            self.absent[name] = "switched off in the configuration"
+            return None
+        if name == "hwmon" and "cpu" in self._measured():
+            self.absent[name] = "the CPU is measured by another sensor already"
+            return None
+        if name == "portable" and os.path.exists(f"{self.config['paths.procfs']}/stat"):
+            self.absent[name] = "the kernel's procfs tells more"
+            return None
+        box: list[Source | Exception] = []
+        thread = threading.Thread(target=self._try, args=(name, box), name=f"wattledger-open-{name}", daemon=True)
+        if name in DRIVERS:
+            thread.start()
+            thread.join(OPEN_S)
+        else:
+            self._try(name, box)
+        if not box:
+            self.absent[name] = NO_ANSWER
+            return None
+        if isinstance(box[0], Exception):
+            self.absent[name] = str(box[0])
+            return None
+        self._open[name] = box[0]
+        return box[0]
+
+    def _try(self, name: str, box: list[Source | Exception]) -> None:
+        try:
+            box.append(importlib.import_module(self._table[name]).open(self.host(name)))
+        except (SourceGone, SourceFailed) as failure:
+            box.append(failure)
+        except Exception as bug:
+            # Not a missing sensor but our mistake: said once, and the other sources go on.
+            warn_once(f"bug in source {name}", traceback.format_exc().rstrip())
+            box.append(bug)
+
+    def host(self, name: str) -> Host:
+        """What this source is told."""
+        scope = self._scope
+        procfs = str(self.config["paths.procfs"])
+        options: dict[str, Any] = self.config.source_options(name)
+        roots = () if scope.is_node else self.roots or (os.getpid(),)
+        environ = self._environ
+        if scope.whole_machine:
+            environ = {k: v for k, v in environ.items() if k not in VISIBILITY}
+        place = Host(
+            str(self.config["paths.sysfs"]), procfs, environ, roots, host.pids_match(procfs), options, self._fetcher(name)
+        )
+        options["measured"] = self._measured()
+        if scope.is_node:
+            options |= {"steady": True, "clients": scope.clients, "agent_pid": scope.agent_pid}
+        if name in WITNESSES and not scope.is_node:
+            options["workload"] = scope.tree
+            options["agent_threads"] = lambda: tuple(self._agent_threads)
+            if scope.agent_pid is not None:
+                options["agent_pid"] = scope.agent_pid
+        if name == "estimate":
+            witness = "procfs" if os.path.exists(f"{procfs}/stat") else "portable"
+            options["load"] = importlib.import_module(BUILTIN[witness]).load(place)
+        return place
+
+    def _fetcher(self, name: str) -> Fetch:
+        """Only a node's own sources have business on a network."""
+        if name not in NODE and not (self._scope.is_node and name == "nvml"):
+            return no_fetch
+        if self._fetch is None:
+            from wattledger.runtime.fetch import make_fetch  # requests is not loaded by who fetches nothing
+
+            self._fetch = make_fetch()
+        return self._fetch

@@ -1,0 +1,55 @@
+"""What is shown after each tick: whole, frozen, and new series at zero before they grow."""
+
+from wattledger.core.model import Activity, Batch, Claim, Device, EnergyCounter, Instant, Workload
+from wattledger.core.pipeline import Pipeline
+from wattledger.core.series import Series
+from wattledger.core.totals import Health, Sent
+from wattledger.runtime.publish import Publisher
+
+GPU = Device("GPU-0", "gpu", "card", None, 1)
+NS = 1_000_000_000
+
+
+def at(second: int) -> Instant:
+    return Instant(second * NS, second * NS)
+
+
+def tick(pipeline: Pipeline, second: int, *whos: str) -> None:
+    samples = [EnergyCounter(GPU, at(second), second * 100_000_000, None)]
+    claims = [Claim(who, at(second), Workload(who), "cgroup") for who in whos]
+    use = [Activity("GPU-0", who, at(second), second * NS, "sm_ns") for who in whos]
+    pipeline.step(Batch(at(second), True, (*samples, *claims, *use)))
+
+
+def test_every_snapshot_closes_and_a_new_series_is_seen_at_zero_first() -> None:
+    pipeline = Pipeline(Series(10, 900 * NS))
+    publisher = Publisher((), lambda: {"otlp": Sent(1, 0)})
+    seen: dict[str, list[int]] = {"a": [], "b": []}
+    for second in range(8):
+        tick(pipeline, second, "a", *(["b"] if second > 3 else []))
+        publisher.publish(pipeline, {"nvml": Health(True, 0.001, 0)}, at=at(second), late_s=0.0)
+        shown = publisher.shown
+        assert shown is not None
+        assert sum(shown.energy_uj.values()) == sum(shown.device_energy_uj.values())
+        for job, values in seen.items():
+            values += [uj for (workload, *_), uj in shown.energy_uj.items() if workload.job == job]
+    assert seen["a"] == sorted(seen["a"])
+    assert seen["b"][0] == 0
+    assert seen["b"][1] > 0
+    assert publisher.final is not None
+    assert sum(publisher.final.energy_uj.values()) == 700_000_000
+    assert publisher.at == at(7)
+
+
+def test_what_is_shown_does_not_change_under_its_reader() -> None:
+    pipeline, publisher = Pipeline(Series(10, 900 * NS)), Publisher((), dict)
+    tick(pipeline, 0, "a")
+    tick(pipeline, 1, "a")
+    publisher.publish(pipeline, {}, at=at(1), late_s=0.0)
+    shown = publisher.shown
+    assert shown is not None
+    before = dict(shown.energy_uj)
+    tick(pipeline, 2, "a")
+    publisher.publish(pipeline, {}, at=at(2), late_s=0.0)
+    assert shown.energy_uj == before
+    assert publisher.shown is not shown
