@@ -32,7 +32,7 @@ class Identity(NamedTuple):
 
 class DeviceFootprint(NamedTuple):
     """One device's part: ``energy_j`` with its interval, ``held_j`` of it idle that the process holds, ``device_energy_j``
-    everything the device drew meanwhile."""
+    everything the device drew meanwhile (``None``: not ours to know)."""
 
     id: str
     host: str
@@ -41,7 +41,7 @@ class DeviceFootprint(NamedTuple):
     method: str
     energy_j: Quantity
     held_j: float
-    device_energy_j: float
+    device_energy_j: float | None
 
 
 class Footprint(NamedTuple):
@@ -91,7 +91,7 @@ class Footprint(NamedTuple):
             found["own_energy_j"] = self.own_energy_j.to_dict()
         if self.measured_fraction is not None:
             found["measured_fraction"] = self.measured_fraction
-        found["devices"] = [{**d._asdict(), "energy_j": d.energy_j.to_dict()} for d in self.devices]
+        found["devices"] = [_known({**d._asdict(), "energy_j": d.energy_j.to_dict()}) for d in self.devices]
         if self.rest_of_host:
             found["rest_of_host"] = dict(self.rest_of_host)
         found["work"] = dict(self.work)
@@ -135,27 +135,31 @@ def assemble(
     gain_of: GainOf,
     mismatch_g95: float,
     notes: Iterable[str] = (),
+    others_known: bool = True,
 ) -> Footprint:
     """Put an account, the factors in force and the sensors' gains together.
 
     ``factors`` by kind: ``grid`` (g/kWh), ``upstream`` (g/kWh), ``pue``; ``mismatch_g95`` is the error of an annual average used
-    for one short window, independent by window (carbon.md 8.4).
+    for one short window, independent by window (carbon.md 8.4).  ``others_known`` is false where the account holds its span's own
+    part alone (its peaks, too): then there is nothing to say of whole devices and of the host.
     """
     length_s = seconds(end.mono_ns - account.entered.mono_ns)
     whole = identity.scope == "host"
     rows: list[DeviceFootprint] = []
     terms: list[Term] = []
     owns: list[Term] = []
-    for (device_id, method), sums in sorted(account.lanes.items()):
+    for (device_id, method), sums in sorted(account.lanes.items()) if others_known or not whole else ():
         device = devices[device_id]
         gain = gain_of(device, method, length_s)
         energy_uj = sums.device_uj if whole else sums.active_uj + sums.held_uj
-        term = _term(device, gain, sums, energy_uj, account.gaps)
+        share = None if not others_known else energy_uj / sums.device_uj if sums.device_uj else 1.0
+        term = _term(device, gain, sums, (energy_uj, share), account.gaps)
         own = term if whole else term._replace(value=joules(sums.own_uj))
         terms.append(term)
         owns.append(own)
         row = device_id, identity.host, device.kind, device.model, method
-        rows.append(DeviceFootprint(*row, total([term]), joules(sums.held_uj), joules(sums.device_uj)))
+        device_j = joules(sums.device_uj) if others_known else None
+        rows.append(DeviceFootprint(*row, total([term]), joules(sums.held_uj), device_j))
     energy = total(terms) if terms else None
     used = _factors_used(factors)
     return Footprint(
@@ -166,7 +170,7 @@ def assemble(
         total(owns) if owns else None,
         _measured(rows),
         tuple(rows),
-        _rest_of_host(account),
+        _rest_of_host(account) if others_known else {},
         dict(account.work),
         _emissions(energy, factors, mismatch_g95),
         used,
@@ -174,23 +178,35 @@ def assemble(
     )
 
 
-def _term(device: Device, gain: Factor, sums: LaneAccount, energy_uj: int, gaps: Iterable[Gap]) -> Term:
-    """One device's joules.  An endpoint may miss what the register had not yet shown: refresh period x the highest power seen; the
-    two endpoints' errors do not shrink with the length of the run."""
-    share = energy_uj / sums.device_uj if sums.device_uj else 1.0
+def _term(
+    device: Device, gain: Factor, sums: LaneAccount, part: tuple[int, float | None], gaps: Iterable[Gap]
+) -> Term:
+    """One device's joules: ``part`` is the microjoules and their share of the device, where that is known (else the account's peak
+    and doubts are those of the part).
+
+    An endpoint may miss what the register had not yet shown: refresh period x the highest power seen; the two endpoints' errors
+    do not shrink with the length of the run."""
+    energy_uj, share = part
     # CPU time is counted in ticks: a run that seems to have used none may have used less than one.  A GPU without a context of the
     # process is another matter: that is known to be nothing.
-    reach = share or (1.0 if device.kind == "cpu" else 0.0)
-    edge_j = seconds(device.refresh_ns) * sums.peak_uw / 1e6 * reach
-    doubts_j = (sums.doubt_uj + sums.spread_uj) / 1e6 if share < 1.0 else 0.0
+    reach = (1.0 if energy_uj else 0.0) if share is None else share
+    reach = reach or (1.0 if device.kind == "cpu" else 0.0)
+    peak_uw = sums.peak_uw if energy_uj or share is not None else cap_uw(device)
+    edge_j = seconds(device.refresh_ns) * peak_uw / 1e6 * reach
+    doubts_j = (sums.doubt_uj + sums.spread_uj) / 1e6 if share is None or share < 1.0 else 0.0
     missing_s = sum(seconds(g.end.mono_ns - g.start.mono_ns) for g in gaps if g.device.id == device.id)
     return Term(
         joules(energy_uj),
         f"{gain.kind}:{device.kind}:{device.model}:{gain.version}",
         gain.g95,
         hypot(edge_j, doubts_j),
-        missing_s * max(sums.peak_uw, cap_uw(device) if missing_s else 0) / 1e6 * reach,
+        missing_s * max(peak_uw, cap_uw(device) if missing_s else 0) / 1e6 * reach,
     )
+
+
+def _known(row: dict[str, Any]) -> dict[str, Any]:
+    """What cannot be known is absent."""
+    return {key: value for key, value in row.items() if value is not None}
 
 
 def _measured(rows: Iterable[DeviceFootprint]) -> float | None:

@@ -36,8 +36,9 @@ from wattledger.core.model import (
     Workload,
 )
 from wattledger.core.posting import Posting
+from wattledger.core.rest import Remainder, Rest
 from wattledger.core.series import Series
-from wattledger.core.sharing import LaneShares, rest_interval, slicing, spread_of, table_doubt_uj
+from wattledger.core.sharing import LaneShares, slicing, spread_of, table_doubt_uj
 from wattledger.core.spans import LanePart, Slice, SpanBook
 from wattledger.core.totals import Totals
 from wattledger.core.units import NS_PER_S, energy_uj
@@ -67,6 +68,7 @@ class Pipeline:
         self.floors: dict[str, IdleFloor] = {}
         self.faults: dict[tuple[str, str | None], Fault] = {}
         self.still: dict[str, Instant] = {}
+        self.remainder = Remainder()
         self._meter = Meter()
         self._curves: dict[Lane, EnergyCurve] = {}
         self._hints: dict[str, int] = {}
@@ -139,7 +141,10 @@ class Pipeline:
     def _read(self, reading: EnergyCounter | PowerGauge) -> None:
         self.totals.devices[reading.device.id] = reading.device
         self._read_at.setdefault(reading.device.id, (reading.at, method_of(reading)))
-        match self._meter.take(reading):
+        outcome = self._meter.take(reading)
+        if reading.device.kind == "node":
+            self.remainder.hear(outcome)
+        match outcome:
             case Measured(interval=interval):
                 self._add(interval)
             case Lost(gap=gap, resumed=resumed):
@@ -186,7 +191,7 @@ class Pipeline:
             self.spans.add_work(work)
         shares = LaneShares()
         floors = [f for c in list(self._curves.values()) if (f := self._share_curve(c, trees, shares, at)) is not None]
-        rest = rest_interval(self.factors, shares, self._opened_ns, at)
+        rest = self.remainder.close(self.factors, shares, self._opened_ns, at)
         if rest is not None:
             self._share_rest(rest, trees, shares)
         for tree, slices in trees.items():
@@ -262,15 +267,13 @@ class Pipeline:
             self._posting.part(tree, self.spans.post(slices, part, left_uj), key)
         self._posting.split(divided, key)
 
-    def _share_rest(
-        self, rest: tuple[EnergyCurve, int], trees: Mapping[Workload, list[Slice]], shares: LaneShares
-    ) -> None:
+    def _share_rest(self, rest: Rest, trees: Mapping[Workload, list[Slice]], shares: LaneShares) -> None:
         """What no sensor covers follows what the sensors saw; its constant part is idle, paid by whoever holds the CPU."""
-        curve, idle_uj = rest
+        curve, idle_uj, active_uj = rest
         cpu = next((d for d in self.totals.devices.values() if d.kind == "cpu" and d.inside is None), None)
         parts = self._usage.parts_ppm(cpu) if cpu is not None else {}
         floor_uw = idle_uj * NS_PER_S // curve.span_ns
-        cell = Cell(curve.energy_uj, curve.span_ns, dict(shares.active_uj), parts, floor_uw)
+        cell = Cell(curve.energy_uj, curve.span_ns, active_uj, parts, floor_uw)
         self.totals.devices[curve.device.id] = curve.device
         self.totals.power_uw[curve.device.id] = curve.mean_uw()
         self._metered(curve, curve.energy_uj)

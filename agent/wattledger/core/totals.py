@@ -146,6 +146,7 @@ def led_in(before: Snapshot, now: Snapshot) -> Snapshot:
         energy_uj={**before.energy_uj, **zeros},
         emissions_g={**dict.fromkeys(now.emissions_g, 0.0), **before.emissions_g},
         power_uw=now.power_uw,
+        grid=now.grid,
         health=now.health,
         sent=now.sent,
         late_s=now.late_s,

@@ -161,7 +161,7 @@ class Worker:
         self._runner = runner
         self._wanted = threading.Event()
         self._fresh = threading.Event()
-        self._asked: deque[bool] = deque()
+        self._asked: deque[bool] = deque(maxlen=64)  # a source may hang for days
         self._samples: deque[Sample] = deque()
         self.answers = True
         threading.Thread(target=self._work, name=f"wattledger-{runner.source.name}", daemon=True).start()
