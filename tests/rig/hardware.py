@@ -75,7 +75,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class Process:
-    """Who computes on a GPU; ``pid`` None is the process that asks.  ``gi`` and ``ci`` place it in a MIG slice."""
+    """Who computes on a GPU; ``pid`` None is the process that asks.  ``gi`` and ``ci`` place it in a MIG slice.
+
+    One that has ``ended`` is in no list, but the driver still has its samples; a ``client`` of the Multi-Process Service is in a
+    list of its own.
+    """
 
     pid: int | None = None
     sm_pct: int = 0
@@ -83,23 +87,32 @@ class Process:
     mem_bytes: int = 1 << 30
     gi: int = 0
     ci: int = 0
+    ended: bool = False
+    client: bool = False
 
     def line(self) -> str:
         who = "self" if self.pid is None else str(self.pid)
-        return f"{who} {self.sm_pct} {self.mem_util_pct} {self.mem_bytes} {self.gi} {self.ci}"
+        kind = 1 if self.ended else 2 if self.client else 0
+        return f"{who} {self.sm_pct} {self.mem_util_pct} {self.mem_bytes} {self.gi} {self.ci} {kind}"
 
 
 @dataclass(frozen=True)
 class Mig:
+    """A slice: a compute instance (``compute_slices``: all of its GPU instance's where None), there from ``from_s`` to ``to_s``."""
+
     gi: int
     gpu_slices: int
     mem_mb: int
     uuid: str
     ci: int = 0
+    compute_slices: int | None = None
+    from_s: float = 0.0
+    to_s: float | None = None
 
     def line(self) -> str:
-        n = self.gpu_slices
-        return f"{self.gi} {self.ci} {n} {n} {n * 16} {self.mem_mb} {self.uuid}"
+        n = self.gpu_slices if self.compute_slices is None else self.compute_slices
+        there = f"{_ns(self.from_s)} {_ns(self.to_s or 0)}"
+        return f"{self.gi} {self.ci} {self.gpu_slices} {n} {n * 16} {self.mem_mb} {there} {self.uuid}"
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,9 @@ class Gpu:
     """One board.  Windows are what each power answer averages over (0: the instant; None: not supported).
 
     ``temp_c`` and ``util_pct`` follow the power where None; ``module`` and ``memory`` are NVML's other scopes.  The
-    defaults are an H100's; an A100 has no average_window_ms and a usage_window_ms of 25.
+    defaults are an H100's; an A100 has no average_window_ms and a usage_window_ms of 25.  ``gpm_code`` is what the performance
+    monitor answers with (0: it works; None: as the architecture has it), ``plugged_s`` when the board is plugged in, which only an
+    NVML that starts later sees; ``mig_util``: process utilisation is kept under MIG (no driver does yet).
     """
 
     load: Load
@@ -129,6 +144,9 @@ class Gpu:
     memory: Load | None = None
     processes: tuple[Process, ...] = ()
     migs: tuple[Mig, ...] = ()
+    mig_util: bool = False
+    gpm_code: int | None = None
+    plugged_s: float = 0.0
     faults: tuple[Fault, ...] = ()
 
     def lines(self) -> Iterator[str]:
@@ -144,6 +162,8 @@ class Gpu:
         yield f"latency_ns {round(self.latency_us * 1000)}\nmig_mode {int(bool(self.migs))}"
         yield f"temp_c {-1 if self.temp_c is None else self.temp_c}"
         yield f"util_pct {-1 if self.util_pct is None else self.util_pct}"
+        gpm_code = self.gpm_code if self.gpm_code is not None else 0 if self.arch >= HOPPER else 3
+        yield f"gpm_code {gpm_code}\nmig_util {int(self.mig_util)}\nplugged_ns {_ns(self.plugged_s)}"
         yield f"mem_total {80 << 30}\nmem_used {sum(p.mem_bytes for p in self.processes)}\nclock_mhz 1980"
         for key, load in (("board", self.load), ("module", self.module), ("memory", self.memory)):
             if load:

@@ -66,7 +66,9 @@ int gate(void *handle, struct gpu **g)
         return UNINITIALIZED;
     if (!(*g = gpu_of(handle)))
         return INVALID_ARGUMENT;
-    return fault_at((*g)->faults, (*g)->n_faults, LOST, rig_now()) ? GPU_IS_LOST : OK;
+    /* What fell off the bus stays lost to this library, even when the board is back. */
+    (*g)->lost |= fault_at((*g)->faults, (*g)->n_faults, LOST, rig_now()) != NULL;
+    return (*g)->lost ? GPU_IS_LOST : OK;
 }
 
 int reading(void *handle, struct gpu **g)
@@ -78,7 +80,7 @@ int reading(void *handle, struct gpu **g)
     int64_t now = rig_now();
     struct fault *f = fault_at((*g)->faults, (*g)->n_faults, HANG, now);
     if (f)
-        rig_sleep(f->at_ns + f->for_ns - now);
+        rig_sleep(f->for_ns ? f->at_ns + f->for_ns - now : INT64_MAX);
     f = fault_at((*g)->faults, (*g)->n_faults, ERROR, rig_now());
     return f ? (int)f->value : OK;
 }

@@ -14,6 +14,7 @@ struct gpu *gpu_of(void *handle);             /* of a board's handle or a MIG sl
 struct mig *mig_of(void *handle);
 int gate(void *handle, struct gpu **g);       /* the way in of every call: is there a board, and does it answer? */
 int reading(void *handle, struct gpu **g);    /* the same for a sensor: latency, hangs and errors happen here */
+int procs_of(void *handle, struct gpu *g, struct proc *found);   /* a board's handle sees all, a MIG slice's only its own */
 int put_text(char *out, unsigned size, const char *text);
 #pragma GCC visibility pop
 #endif

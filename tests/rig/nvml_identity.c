@@ -1,4 +1,4 @@
-/* A simulated libnvidia-ml.so.1, part two: which boards there are, who runs on them, and MIG. */
+/* A simulated libnvidia-ml.so.1, part two: which boards there are, and who runs on them. */
 #include "nvml.h"
 
 #include <stdio.h>
@@ -14,24 +14,28 @@ struct gpu *gpu_of(void *handle)
     return m ? m->parent : NULL;
 }
 
-struct mig *mig_of(void *handle)
+/* The boards that this library saw when it started: what is plugged in later waits for the next start. */
+static struct gpu *board(unsigned index)
 {
     for (int i = 0; i < rig.n_gpus; i++)
-        for (int k = 0; k < rig.gpus[i].n_migs; k++)
-            if (handle == &rig.gpus[i].migs[k])
-                return &rig.gpus[i].migs[k];
+        if (rig.gpus[i].plugged_ns <= rig.started_ns && !index--)
+            return &rig.gpus[i];
     return NULL;
 }
 
-API nvmlDeviceGetCount_v2(unsigned *out) { return *out = (unsigned)rig.n_gpus, OK; }
+API nvmlDeviceGetCount_v2(unsigned *out)
+{
+    for (*out = 0; board(*out); ++*out)
+        ;
+    return OK;
+}
+
 API nvmlDeviceGetCount(unsigned *out) { return nvmlDeviceGetCount_v2(out); }
 
 API nvmlDeviceGetHandleByIndex_v2(unsigned index, void **out)
 {
-    struct gpu *g;
-    if (index >= (unsigned)rig.n_gpus)
-        return INVALID_ARGUMENT;
-    return *out = &rig.gpus[index], gate(*out, &g);
+    struct gpu *g = board(index);
+    return g ? (*out = g, gate(*out, &g)) : INVALID_ARGUMENT;
 }
 
 API nvmlDeviceGetHandleByIndex(unsigned index, void **out) { return nvmlDeviceGetHandleByIndex_v2(index, out); }
@@ -40,10 +44,12 @@ API nvmlDeviceGetHandleByUUID(const char *uuid, void **out)
 {
     struct gpu *g;
     for (int i = 0; i < rig.n_gpus; i++) {
+        if (rig.gpus[i].plugged_ns > rig.started_ns)
+            continue;
         if (!strcmp(uuid, rig.gpus[i].uuid))
             return *out = &rig.gpus[i], gate(*out, &g);
         for (int k = 0; k < rig.gpus[i].n_migs; k++)
-            if (!strcmp(uuid, rig.gpus[i].migs[k].uuid))
+            if (mig_of(&rig.gpus[i].migs[k]) && !strcmp(uuid, rig.gpus[i].migs[k].uuid))
                 return *out = &rig.gpus[i].migs[k], gate(*out, &g);
     }
     return NOT_FOUND;
@@ -140,11 +146,9 @@ API nvmlDeviceGetMemoryInfo_v2(void *handle, struct memory_v2 *out)
     return code ? code : (out->total = v1[0], out->reserved = 0, out->free = v1[1], out->used = v1[2], OK);
 }
 
-/* Processes: a board's handle sees all, a MIG slice's only its own. */
-
 struct process { unsigned pid; unsigned long long mem; unsigned gi, ci; };
 
-static int procs_of(void *handle, struct gpu *g, struct proc *found)
+int procs_of(void *handle, struct gpu *g, struct proc *found)
 {
     struct mig *m = mig_of(handle);
     int n = 0, all = rig_procs(g, found);
@@ -154,14 +158,17 @@ static int procs_of(void *handle, struct gpu *g, struct proc *found)
     return n;
 }
 
-API nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *out)
+static int listed(void *handle, unsigned *count, struct process *out, enum proc_kind kind)
 {
     struct gpu *g;
     struct proc found[MAX_PROCS];
     int code = reading(handle, &g);
     if (code)
         return code;
-    unsigned n = (unsigned)procs_of(handle, g, found), room = *count;
+    unsigned n = 0, room = *count;
+    for (int i = 0, all = procs_of(handle, g, found); i < all; i++)
+        if (found[i].kind == kind)
+            found[n++] = found[i];
     *count = n;
     if (room < n)
         return INSUFFICIENT_SIZE;
@@ -169,6 +176,16 @@ API nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struc
         out[i] = (struct process){found[i].pid, found[i].mem, g->mig_mode ? found[i].gi : NOT_AVAILABLE,
                                   g->mig_mode ? found[i].ci : NOT_AVAILABLE};
     return OK;
+}
+
+API nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *out)
+{
+    return listed(handle, count, out, RUNS);
+}
+
+API nvmlDeviceGetMPSComputeRunningProcesses_v3(void *handle, unsigned *count, struct process *out)
+{
+    return listed(handle, count, out, CLIENT);
 }
 
 API nvmlDeviceGetComputeRunningProcesses_v2(void *handle, unsigned *count, struct process *out)
@@ -210,7 +227,7 @@ API nvmlDeviceGetProcessUtilization(void *handle, struct sample *out, unsigned *
     int code = reading(handle, &g);
     if (code)
         return code;
-    if (g->mig_mode)
+    if (g->mig_mode && !g->mig_util)
         return NOT_SUPPORTED;
     unsigned n = (unsigned)procs_of(handle, g, found), room = *count;
     unsigned long long at_us = sample_us(g);
@@ -221,65 +238,5 @@ API nvmlDeviceGetProcessUtilization(void *handle, struct sample *out, unsigned *
         return INSUFFICIENT_SIZE;
     for (unsigned i = 0; i < n; i++)
         out[i] = (struct sample){found[i].pid, at_us, found[i].sm, found[i].mem_util, 0, 0};
-    return OK;
-}
-
-/* MIG. */
-
-API nvmlDeviceGetMigMode(void *handle, unsigned *current, unsigned *pending)
-{
-    struct gpu *g;
-    int code = gate(handle, &g);
-    if (code)
-        return code;
-    return g->arch < 7 ? NOT_SUPPORTED : (*current = *pending = g->mig_mode, OK);
-}
-
-API nvmlDeviceGetMaxMigDeviceCount(void *handle, unsigned *out)
-{
-    struct gpu *g;
-    int code = gate(handle, &g);
-    return code ? code : (*out = g->mig_mode ? 7 : 0, OK);
-}
-
-API nvmlDeviceGetMigDeviceHandleByIndex(void *handle, unsigned index, void **out)
-{
-    struct gpu *g;
-    int code = gate(handle, &g);
-    if (code)
-        return code;
-    return index >= (unsigned)g->n_migs ? NOT_FOUND : (*out = &g->migs[index], OK);
-}
-
-API nvmlDeviceGetDeviceHandleFromMigDeviceHandle(void *handle, void **out)
-{
-    return mig_of(handle) ? (*out = mig_of(handle)->parent, OK) : INVALID_ARGUMENT;
-}
-
-API nvmlDeviceIsMigDeviceHandle(void *handle, unsigned *out) { return *out = mig_of(handle) != NULL, OK; }
-
-API nvmlDeviceGetGpuInstanceId(void *handle, unsigned *out)
-{
-    return mig_of(handle) ? (*out = mig_of(handle)->gi, OK) : NOT_SUPPORTED;
-}
-
-API nvmlDeviceGetComputeInstanceId(void *handle, unsigned *out)
-{
-    return mig_of(handle) ? (*out = mig_of(handle)->ci, OK) : NOT_SUPPORTED;
-}
-
-struct attributes {
-    unsigned sm, copy, decoder, encoder, jpeg, ofa, gpu_slices, compute_slices;
-    unsigned long long mem_mb;
-};
-
-API nvmlDeviceGetAttributes_v2(void *handle, struct attributes *out)
-{
-    struct mig *m = mig_of(handle);
-    if (!m)
-        return NOT_SUPPORTED;
-    memset(out, 0, sizeof *out);
-    out->sm = m->sm_count, out->mem_mb = m->mem_mb;
-    out->gpu_slices = m->gpu_slices, out->compute_slices = m->compute_slices;
     return OK;
 }

@@ -67,7 +67,7 @@ static void parse_fault(struct fault *faults, int *n, char *rest)
     f->used = 0;
 }
 
-/* `PID|self SM MEM_UTIL MEM_BYTES GI CI` */
+/* `PID|self SM MEM_UTIL MEM_BYTES GI CI [KIND]` */
 static void parse_proc(struct proc *p, char *rest)
 {
     if (!strncmp(rest, "self ", 5))
@@ -77,9 +77,10 @@ static void parse_proc(struct proc *p, char *rest)
     p->sm = (unsigned)number(&rest), p->mem_util = (unsigned)number(&rest);
     p->mem = (unsigned long long)number(&rest);
     p->gi = (unsigned)number(&rest), p->ci = (unsigned)number(&rest);
+    p->kind = rest && *rest ? (enum proc_kind)number(&rest) : RUNS;
 }
 
-/* `GI CI GPU_SLICES COMPUTE_SLICES SM_COUNT MEM_MB UUID` */
+/* `GI CI GPU_SLICES COMPUTE_SLICES SM_COUNT MEM_MB FROM_NS TO_NS UUID` */
 static void parse_mig(struct gpu *g, char *rest)
 {
     if (g->n_migs == MAX_MIGS)
@@ -89,6 +90,7 @@ static void parse_mig(struct gpu *g, char *rest)
     m->gi = (unsigned)number(&rest), m->ci = (unsigned)number(&rest);
     m->gpu_slices = (unsigned)number(&rest), m->compute_slices = (unsigned)number(&rest);
     m->sm_count = (unsigned)number(&rest), m->mem_mb = (unsigned long long)number(&rest);
+    m->from_ns = number(&rest), m->to_ns = number(&rest);
     snprintf(m->uuid, sizeof m->uuid, "%s", rest);
 }
 
@@ -101,7 +103,7 @@ static void gpu_line(struct gpu *s, const char *key, char *rest)
     NUMBER(arch) NUMBER(limit_mw) NUMBER(default_limit_mw) NUMBER(max_limit_mw) NUMBER(mig_mode) NUMBER(clock_mhz)
     NUMBER(has_counter) NUMBER(refresh_ns) NUMBER(phase_ns) NUMBER(usage_window_ns) NUMBER(average_window_ns)
     NUMBER(instant_window_ns) NUMBER(start_mj) NUMBER(latency_ns) NUMBER(mem_total) NUMBER(mem_used)
-    NUMBER(temp_c) NUMBER(util_pct)
+    NUMBER(temp_c) NUMBER(util_pct) NUMBER(mig_util) NUMBER(gpm_code) NUMBER(plugged_ns)
     if (!strcmp(key, "board"))
         parse_load(&s->board, rest);
     else if (!strcmp(key, "module"))
@@ -171,6 +173,7 @@ int rig_load(const char *path)
     }
     free(line);
     fclose(file);
+    rig.started_ns = rig_now();
     return 0;
 }
 
@@ -237,7 +240,7 @@ struct fault *fault_at(struct fault *faults, int n, enum fault_kind kind, int64_
     return found;
 }
 
-/* The control file (lines of `GPU PID|self SM MEM_UTIL MEM_BYTES GI CI`) is read each time: processes come and go. */
+/* The control file (lines of `GPU PID|self SM MEM_UTIL MEM_BYTES GI CI [KIND]`) is read each time: processes come and go. */
 int rig_procs(struct gpu *g, struct proc *out)
 {
     int n = g->n_procs;

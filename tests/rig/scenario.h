@@ -28,18 +28,24 @@ enum fault_kind { LOST, HANG, ERROR, RESET, STUCK_POWER, STUCK_ENERGY, ABSURD_PO
 /* Active from `at_ns` for `for_ns` (0: for ever) and, where `n` is not 0, for `n` affected calls of this process. */
 struct fault { enum fault_kind kind; int64_t at_ns, for_ns, value; int n, used; };
 
-struct proc { unsigned pid, sm, mem_util, gi, ci; unsigned long long mem; };   /* pid 0: the calling process */
+/* pid 0: the calling process.  One that has ended is in no list, but its samples are still in the driver's buffer; a client of
+ * the Multi-Process Service is in a list of its own. */
+enum proc_kind { RUNS, ENDED, CLIENT };
+struct proc { unsigned pid, sm, mem_util, gi, ci; unsigned long long mem; enum proc_kind kind; };
 
 struct gpu;
 struct mig {
     struct gpu *parent;
     unsigned gi, ci, gpu_slices, compute_slices, sm_count;
+    int64_t from_ns, to_ns;                           /* it exists so long (to 0: for ever) */
     unsigned long long mem_mb;
     char uuid[96];
 };
 
 struct gpu {
-    unsigned index, arch, limit_mw, default_limit_mw, max_limit_mw, mig_mode, clock_mhz;
+    unsigned index, arch, limit_mw, default_limit_mw, max_limit_mw, mig_mode, mig_util, clock_mhz;
+    int gpm_code, lost;                               /* what GPM answers with (0: it works); lost: until NVML starts anew */
+    int64_t plugged_ns;                               /* not there before, and not for an NVML that started before */
     char uuid[96], name[96], serial[32];
     struct load board, module, memory;                /* module and memory: n == 0 means not supported */
     int has_counter;
@@ -65,7 +71,7 @@ struct zone {
 
 struct rig {
     char tree[512], control[512], driver[64];
-    int64_t epoch_ns;
+    int64_t epoch_ns, started_ns;                     /* started: when this library last was, after the epoch */
     int pmu_type, n_gpus, n_zones;
     struct gpu gpus[MAX_GPUS];
     struct zone zones[MAX_ZONES];

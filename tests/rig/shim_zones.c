@@ -65,7 +65,7 @@ static int attempt(struct zone *z)
     int64_t now = rig_now();
     struct fault *f = fault_at(z->faults, z->n_faults, HANG, now);
     if (f)
-        rig_sleep(f->at_ns + f->for_ns - now), now = rig_now();
+        rig_sleep(f->for_ns ? f->at_ns + f->for_ns - now : INT64_MAX), now = rig_now();
     if (fault_at(z->faults, z->n_faults, VANISH, now))
         return ENODEV;
     return fault_at(z->faults, z->n_faults, EIO_READ, now) ? EIO : 0;

@@ -45,23 +45,38 @@ def out(value):
     print(json.dumps(value))
 
 def runs(*lines):
-    # Who computes from now on, as (GPU, pid, SM percent): the rig reads this at each process query.
+    # Who computes from now on, as (GPU, pid, SM percent, GPU instance?, "ended"?): the rig reads this at each process query.
     path = os.path.join(os.path.dirname(os.environ["WATTLEDGER_RIG"]), "control.txt")
     with open(path, "w") as control:
-        control.writelines(f"{gpu} {pid} {percent} 0 1 0 0\\n" for gpu, pid, percent in lines)
+        for gpu, pid, percent, *more in lines:
+            instance = next((word for word in more if word != "ended"), 0)
+            control.write(f"{gpu} {pid} {percent} 0 1 {instance} 0 {int('ended' in more)}\\n")
 
-def begun():
+def begun_as(place):
     # The source, on a machine whose time begins now: a fault at half a second comes well after the opening.
+    import pynvml
+    import wattledger.sources.nvml.source
     path = os.environ["WATTLEDGER_RIG"]
     with open(path) as scenario:
         lines = scenario.read().splitlines()
     lines[0] = f"epoch_ns {now().mono_ns}"
     with open(path, "w") as scenario:
         scenario.write("\\n".join(lines) + "\\n")
-    return nvml.open(host())
+    return nvml.open(place)
 
-def host(roots=(1,), pids_match=True, procfs="/proc"):
-    return Host("/sys", procfs, os.environ, roots, pids_match, {})
+def begun():
+    return begun_as(host())
+
+def fetch(request):
+    import urllib.request
+    try:
+        with urllib.request.urlopen(request.url, timeout=request.timeout_s) as reply:
+            return reply.read(request.limit_bytes)
+    except OSError as error:
+        raise SourceFailed(f"{request.url}: {error}") from None
+
+def host(roots=(1,), pids_match=True, procfs="/proc", **options):
+    return Host("/sys", procfs, os.environ, roots, pids_match, options, fetch)
 """
 
 Told = list[dict[str, Any]]
@@ -91,4 +106,4 @@ def machine(home: Path, *gpus: Gpu) -> Rig:
 
 def of(told: Told, kind: str, device_id: str | None = None) -> Told:
     """The samples of one type, and of one device."""
-    return [s for s in told if s["type"] == kind and device_id in (None, s["device_id"])]
+    return [s for s in told if s["type"] == kind and device_id in (None, s.get("device_id"))]

@@ -1,8 +1,9 @@
 """NVIDIA GPUs through NVML.
 
-``source`` reads, ``driver`` is the one file that knows pynvml, ``visible`` says which GPUs are ours, ``sanity`` which
-readings are believed, ``contexts`` whose time it was, ``doctor`` what an operator is told.  A host without a driver
-pays for none of them: pynvml alone takes 42 ms to import (peers.md section 5).
+``source`` reads, ``driver`` is the one file that knows pynvml (``calls``: what is called past it), ``inventory`` finds GPUs,
+``visible`` says which are ours, ``sanity`` which readings are believed.  ``processes`` asks who computes, ``mig`` divides what
+slices did (``gpm`` and ``dcgm`` tell how busy they were), ``contexts`` keeps the account; ``doctor`` tells an operator.  A host
+without a driver pays for none of them: pynvml alone takes 42 ms to import (peers.md section 5).
 """
 
 from collections.abc import Iterable

@@ -6,7 +6,8 @@ from wattledger.core.model import Finding
 from wattledger.core.ports import Host, SourceGone
 from wattledger.sources.nvml.driver import Driver, NvmlError
 from wattledger.sources.nvml.gpu import Gpu
-from wattledger.sources.nvml.source import NO_PIDS, WHOLE_MODULE, find
+from wattledger.sources.nvml.inventory import find
+from wattledger.sources.nvml.source import NO_PIDS, WHOLE_MODULE
 
 NAME = "nvml"
 
@@ -50,6 +51,6 @@ def _finding(gpu: Gpu) -> Finding:
     if gpu.register is None:
         return Finding(NAME, sensor, "usable", "no energy register: power is read 50 times a second and integrated")
     if gpu.slices is not None:
-        why = "energy register of the whole board; its MIG slices share it by size and time"
-        return Finding(NAME, sensor, "usable", why)
+        how = "size and activity" if gpu.gpm is not None else "size (sources.nvml.dcgm_url: a dcgm-exporter tells their activity)"
+        return Finding(NAME, sensor, "usable", f"energy register of the whole board; its MIG slices share it by {how}")
     return Finding(NAME, sensor, "usable", "energy register")

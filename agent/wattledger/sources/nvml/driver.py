@@ -1,12 +1,11 @@
-"""The one file that knows pynvml: NVML as plain values, and ``NVMLError`` translated once into ``NvmlError``.
- Only the energy register is called past pynvml, by ctypes on the same library: it is read at every span boundary, and
-pynvml's wrapping doubles what the call costs (peers.md section 5: 998 ns against 477 ns).
-"""
+"""The one file that knows pynvml: NVML as plain values, and ``NVMLError`` translated once into ``NvmlError``."""
 
-from collections.abc import Callable, Iterator
+import ctypes
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from wattledger.core.ports import SourceGone
+from wattledger.sources.nvml.calls import Listing, Register, Running, UseSample
 from wattledger.sources.nvml.library import load
 
 # Field ids and scopes of NVML's header (science.md section 1.1); older pynvml lacks the names of the scopes.
@@ -44,31 +43,12 @@ class Conditions(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """A MIG compute instance: its handle, and what part of the GPU it is."""
+    """A MIG compute instance: its handle, what part of the GPU it is, its UUID, and the GPU instance that it lies in."""
 
     handle: Any
     part: float
-
-
-class Register:
-    """One GPU's energy register, ready to be read without building anything."""
-
-    __slots__ = ("_call", "_handle", "_millijoules", "_out")
-
-    def __init__(self, call: Callable[[Any, Any], int], handle: Any) -> None:
-        import ctypes
-
-        self._call, self._handle = call, handle
-        self._millijoules = ctypes.c_ulonglong()
-        self._out = ctypes.byref(self._millijoules)
-
-    def read(self) -> int:
-        """NVML's return code, 0 when ``count_uj`` is fresh."""
-        return self._call(self._handle, self._out)
-
-    @property
-    def count_uj(self) -> int:
-        return self._millijoules.value * 1000
+    uuid: str
+    gpu_instance: int
 
 
 class Driver:
@@ -83,6 +63,9 @@ class Driver:
             raise SourceGone("nvml: a driver but not its Python binding here; pip install nvidia-ml-py") from None
         self._nvml = pynvml
         self._meaning = {getattr(self._nvml, name): trouble for name, trouble in _MEANING.items()}
+        self._since_us = ctypes.c_ulonglong()
+        self._running = Listing(Running, self._call_running)
+        self._used = Listing(UseSample, self._call_used)
         try:
             self.call("nvmlInit")
         except NvmlError as error:
@@ -93,8 +76,6 @@ class Driver:
         try:
             return getattr(self._nvml, function)(*arguments)
         except self._nvml.NVMLError as error:
-            if error.value == self._nvml.NVML_SUCCESS:
-                return []  # pynvml raises "success" where a list of samples is empty
             raise self.error(error.value) from None
         except (self._nvml.NVMLLibraryMismatchError, AttributeError):
             raise NvmlError("unsupported", f"{function} is not in this driver or this nvidia-ml-py") from None
@@ -107,6 +88,10 @@ class Driver:
             if error.trouble in ("lost", "reload"):
                 raise
             return None
+
+    def constant(self, name: str) -> Any:
+        """A number or a structure of pynvml, by its name."""
+        return getattr(self._nvml, name)
 
     def error(self, code: int) -> NvmlError:
         """What a return code means for us."""
@@ -181,30 +166,40 @@ class Driver:
 
     def processes(self, handle: Any) -> list[int]:
         """Process ids with a compute context."""
+        code, found = self._running.fetch(handle)
+        if code:
+            raise self.error(code)
+        return [process.pid for process in found]
+
+    def _call_running(self, handle: Any, out: Any, count: Any) -> int:
         try:
-            found = self.call("nvmlDeviceGetComputeRunningProcesses", handle)
-        except NvmlError as error:
-            if error.trouble != "unsupported":
-                raise
+            return int(self._library.nvmlDeviceGetComputeRunningProcesses_v3(handle, count, out))
+        except AttributeError:
             # Drivers before 510 know only the second version of this call.
-            found = self.call("nvmlDeviceGetComputeRunningProcesses_v2", handle)
-        return [int(process.pid) for process in found]
+            return int(self._library.nvmlDeviceGetComputeRunningProcesses_v2(handle, count, out))
 
     def clients(self, handle: Any) -> list[int]:
         """Process ids that compute through the server of the Multi-Process Service."""
         found = self.ask("nvmlDeviceGetMPSComputeRunningProcesses", handle)
         return [int(process.pid) for process in found or ()]
 
-    def process_use(self, handle: Any, since_us: int) -> list[tuple[int, int, int]] | None:
-        """Samples of SM use since then, as (process id, microsecond, percent); ``None`` where the GPU keeps none
-        (under MIG)."""
-        try:
-            samples = self.call("nvmlDeviceGetProcessUtilization", handle, since_us)
-        except NvmlError as error:
-            if error.trouble in ("lost", "reload"):
-                raise
-            return None  # "not found" is no sample since then: as good as not knowing
-        return [(int(s.pid), int(s.timeStamp), int(s.smUtil)) for s in samples if s.pid]
+    def process_use(self, handle: Any, since_us: int) -> Sequence[UseSample] | None:
+        """Samples of SM use since then, valid until the next call; ``None`` where the GPU keeps none (under MIG).
+
+        They come from a buffer of the driver, which keeps those of processes that have ended.
+        """
+        self._since_us.value = since_us
+        code, samples = self._used.fetch(handle)
+        if not code:
+            return [sample for sample in samples if sample.pid]
+        error = self.error(code)
+        if error.trouble in ("lost", "reload"):
+            raise error
+        # "Not found" is no sample since then.
+        return None if error.trouble in ("unsupported", "denied") else []
+
+    def _call_used(self, handle: Any, out: Any, count: Any) -> int:
+        return int(self._library.nvmlDeviceGetProcessUtilization(handle, out, count, self._since_us))
 
     def slices(self, handle: Any) -> list[Slice] | None:
         """The MIG compute instances of a GPU; ``None`` when it is not in MIG mode."""
@@ -219,7 +214,8 @@ class Driver:
             part = self.ask("nvmlDeviceGetMigDeviceHandleByIndex", handle, index)
             size = part and self.ask("nvmlDeviceGetAttributes", part)
             if size:
-                yield Slice(part, int(size.computeInstanceSliceCount) / most)
+                uuid, instance = self.call("nvmlDeviceGetUUID", part), self.call("nvmlDeviceGetGpuInstanceId", part)
+                yield Slice(part, int(size.computeInstanceSliceCount) / most, str(uuid), int(instance))
 
     def parent_of(self, mig: str) -> str | None:
         """The UUID of the GPU that a MIG device (``MIG-`` and a UUID) is a slice of."""

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from wattledger.core.model import Device
+from wattledger.core.model import Device, Instant, Sample
 from wattledger.sources.nvml import driver as nvml
+from wattledger.sources.nvml.calls import Register
 from wattledger.sources.nvml.contexts import Contexts
-from wattledger.sources.nvml.driver import Driver, Register, Slice
+from wattledger.sources.nvml.driver import Driver, Slice
+from wattledger.sources.nvml.gpm import Gpm, monitor
+from wattledger.sources.nvml.mig import Seats, members, places
 from wattledger.sources.nvml.sanity import Gate
 
 # How far the register may lag, by architecture (science.md section 1.1).
@@ -15,8 +18,9 @@ USUAL_REFRESH_NS = 100_000_000
 
 
 class Gpu:
-    """State: the driver's handle (void after a reload), the gate over its power sensor, and the account of its
-    processes.
+    """State: the driver's handle and what hangs on it (void after a reload), the gate over its power sensor, the account of its
+    processes: who sat where at the last look (``seats``) and up to when their use was told (``seen_us``), and what was said of
+    its slices.
 
     ``device`` is what the energy register counts and ``board`` what the power sensor sees.  They are one, but on a
     Grace Hopper: there the register is the whole module's (GPU, Grace, memory: Zeus#172), and the GPU, read by power,
@@ -36,7 +40,9 @@ class Gpu:
         self.gate = Gate()
         self.doubted = False
         self.gone = False
-        self.seen_us = 0
+        self.seats: Seats = {}
+        self.seen_us: dict[str, int] = {}
+        self._said: dict[str, str] = {}
 
     def attach(self, driver: Driver, handle: Any) -> None:
         """Take a handle that is valid now, and ask what it can do."""
@@ -44,7 +50,37 @@ class Gpu:
         self.register: Register | None = driver.register(handle)
         self.instant = bool(driver.field(handle, nvml.POWER_INSTANT, nvml.GPU))
         self.powered = self.instant or driver.has_power(handle)
-        self.slices: Sequence[Slice] | None = driver.slices(handle)
+        self.tells_use = True
+        self.gpm: Gpm | None = None
+        self.slices: Sequence[Slice] | None = None
+        self.relist(driver)
+
+    def relist(self, driver: Driver) -> None:
+        """Look which MIG slices there are now: ``None`` when it is not cut, and its performance monitor where it is."""
+        was_cut = self.slices is not None
+        self.slices = driver.slices(self.handle)
+        if self.slices is not None and not was_cut:
+            self.gpm = monitor(driver, self.handle)
+        elif self.slices is None:
+            self.release()
+
+    def release(self) -> None:
+        """Let go of what hangs on the handle, before the driver is started anew."""
+        if self.gpm is not None:
+            self.gpm.release()
+            self.gpm = None
+
+    def told_slices(self, at: Instant) -> list[Sample]:
+        """What has changed about where its slices lie, since this was asked last."""
+        before, self._said = self._said, places(self.device.id, self.slices or ())
+        return list(members(before, self._said, at))
+
+    def end(self, at: Instant) -> list[Sample]:
+        """It is gone: whoever was there is paid to the end and lets go, and its slices are of nothing."""
+        self.gone = True
+        self.slices = None
+        self.release()
+        return [*self.contexts.end(at), *self.told_slices(at)]
 
     @property
     def counted(self) -> bool:

@@ -4,18 +4,21 @@ from collections.abc import Iterator, Sequence
 
 from wattledger.core.model import Device, EnergyCounter, Fault, Instant, PowerGauge, Sample
 from wattledger.core.ports import Host, Now, SourceFailed, SourceGone
-from wattledger.sources.nvml.contexts import MPS_SERVER, WATCHERS, parts
-from wattledger.sources.nvml.driver import Conditions, Driver, NvmlError, Slice
+from wattledger.sources.nvml.driver import Conditions, Driver, NvmlError
 from wattledger.sources.nvml.gpu import Gpu
+from wattledger.sources.nvml.inventory import Watch, find, find_again
+from wattledger.sources.nvml.processes import Processes
 from wattledger.sources.nvml.sanity import Reading, expected_uw, judge
-from wattledger.sources.nvml.visible import Card, choose
 
 # A card without a register is read this often while a span is open: the sensors of Pascal and older refresh every 15
 # to 100 ms.
 POLL_NS = 20_000_000
 
 NO_PIDS = "PID namespace: the driver's process ids are not ours, so this run is said to use and hold every visible GPU"
+NO_NAMES = "PID namespace: the driver's process ids are not ours, so nobody is said to use a GPU; run with hostPID, or --pid=host"
+BY_SIZE = "nobody tells how busy the MIG slices of {name} are: they share it by size; sources.nvml.dcgm_url names a dcgm-exporter"
 WHOLE_MODULE = "Grace Hopper: the energy register is the whole module's (GPU, CPU, memory): add no CPU sensor to it"
+NONE_LEFT = "nvml: every GPU is lost; looked for again each half minute (nvidia-smi --gpu-reset)"
 NO_REGISTER = "no energy register on {name}: its power is read 50 times a second and integrated"
 
 
@@ -32,33 +35,11 @@ def open_gpus(host: Host) -> "NvmlSource":
         raise
 
 
-def find(driver: Driver, host: Host) -> tuple[list[Gpu], list[str], tuple[str, ...]]:
-    """The GPUs that are ours, a line for each that did not answer, and what had to be assumed."""
-    handles, dead = {}, []
-    for index in range(int(driver.call("nvmlDeviceGetCount"))):
-        try:
-            handle = driver.call("nvmlDeviceGetHandleByIndex", index)
-            handles[Card(driver.call("nvmlDeviceGetUUID", handle), driver.call("nvmlDeviceGetName", handle))] = handle
-        except NvmlError as error:
-            dead.append(f"GPU {index} cannot be read: {error}")
-    chosen, notes = choose(list(handles), host.environ, driver.parent_of)
-    gpus = []
-    for card in chosen:
-        try:
-            gpu = Gpu(driver, handles[card], card.uuid, card.name)
-            if gpu.register is None and not gpu.powered:
-                raise NvmlError("unsupported", "neither an energy register nor a power sensor")
-            gpus.append(gpu)
-        except NvmlError as error:
-            dead.append(f"{card.name} {card.uuid} cannot be read: {error}")
-    return gpus, dead, notes
-
-
 class NvmlSource:
-    """State: the GPUs (see ``Gpu``), the names of the processes seen at this look and the last, and why the driver is
-    away.
+    """State: the GPUs (see ``Gpu``), the watch for others, whether one that is ours is missing, and why the driver is away.
 
-    For one thread at a time, and not across a fork; both are the sampler's to keep.
+    For one thread at a time, and not across a fork; both are the sampler's to keep.  With the option ``steady`` (an agent, which
+    outlives its GPUs) it looks for GPUs that come or come back, and is never gone.
     """
 
     name = "nvml"
@@ -66,19 +47,25 @@ class NvmlSource:
 
     def __init__(self, host: Host, driver: Driver) -> None:
         self._host, self._driver = host, driver
+        self._steady = bool(host.options.get("steady"))
         self._gpus, dead, notes = find(driver, host)
         if not self._gpus:
             why = "; ".join(dead) or "every GPU is hidden; see CUDA_VISIBLE_DEVICES, NVIDIA_VISIBLE_DEVICES"
             raise SourceGone(f"nvml: {why}")
+        self._processes = Processes(host, driver)
+        self._watch = Watch(driver, host)
+        self._missing = bool(dead)
         self._down = ""
-        self._names: dict[int, str] = {}
-        self._names_before: dict[int, str] = {}
         self._found = (*notes, *dead)
-        self._tell()
+        self._pace()
 
-    def _tell(self) -> None:
+    def _pace(self) -> None:
         self.period_ns = POLL_NS if any(gpu.register is None for gpu in self._gpus) else None
-        self.notes = (*self._found, *self._remarks())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What had to be assumed, and what the GPUs cannot tell."""
+        return (*self._found, *dict.fromkeys(self._remarks()))
 
     @property
     def covers(self) -> frozenset[str]:
@@ -87,10 +74,14 @@ class NvmlSource:
 
     def _remarks(self) -> Iterator[str]:
         if not self._host.pids_match:
-            yield NO_PIDS
+            yield NO_PIDS if self._host.roots else NO_NAMES
         if any(gpu.device is not gpu.board for gpu in self._gpus):
             yield WHOLE_MODULE
-        yield from dict.fromkeys(NO_REGISTER.format(name=gpu.name) for gpu in self._gpus if gpu.register is None)
+        for gpu in self._gpus:
+            if gpu.register is None:
+                yield NO_REGISTER.format(name=gpu.name)
+            if gpu.slices is not None and gpu.gpm is None and self._processes.dcgm is None:
+                yield BY_SIZE.format(name=gpu.name)
 
     def devices(self) -> Sequence[Device]:
         return [device for gpu in self._gpus for device in gpu.devices()]
@@ -101,7 +92,7 @@ class NvmlSource:
         A lost GPU is a ``Fault`` and the others go on.  A driver that went away is a ``Fault`` of the whole source,
         and then ``SourceFailed`` until a full read finds it back.
         """
-        samples: list[Sample] = self._revive(now, full) if self._down else []
+        samples, survey = self._before(now, full)
         answered = []
         for gpu in self._gpus:
             if gpu.counted and gpu.register is not None:
@@ -113,28 +104,38 @@ class NvmlSource:
                 samples.append(EnergyCounter(gpu.device, at, gpu.register.count_uj, None))
             answered.append(gpu)
         if full:
-            self._names_before, self._names = self._names, {}
+            self._processes.begin()
         for gpu in answered:
             if (full or not gpu.counted) and not self._down:
-                samples += self._look(gpu, now, full)
+                samples += self._look(gpu, now, full, survey=survey)
         self._gpus = [gpu for gpu in self._gpus if not gpu.gone]
+        if not self._gpus and self._steady:
+            self._down = self._down or NONE_LEFT
         if not self._gpus and not samples:
-            raise SourceGone("nvml: every GPU is lost; reset them (nvidia-smi --gpu-reset) and start again")
+            gone = "nvml: every GPU is lost; reset them (nvidia-smi --gpu-reset) and start again"
+            raise SourceFailed(self._down) if self._steady else SourceGone(gone)
         return samples
 
     def close(self) -> None:
+        for gpu in self._gpus:
+            gpu.release()
         self._driver.close()
 
-    def _look(self, gpu: Gpu, now: Now, full: bool) -> list[Sample]:
-        """Power, and with ``full`` the processes."""
+    def _look(self, gpu: Gpu, now: Now, full: bool, *, survey: bool) -> list[Sample]:
+        """Power, and with ``full`` the processes; its slices are listed anew in a survey."""
         samples: list[Sample] = []
-        for part in (self._power, self._processes) if full else (self._power,):
+        parts = [self._power, *([self._slices] if survey else ()), *([self._processes.look] if full else ())]
+        for part in parts:
             at = now()
             try:
                 samples += part(gpu, at)
             except NvmlError as error:
                 return samples + self._trouble(gpu, at, error)
         return samples
+
+    def _slices(self, gpu: Gpu, at: Instant) -> list[Sample]:
+        gpu.relist(self._driver)
+        return []
 
     def _power(self, gpu: Gpu, at: Instant) -> list[Sample]:
         if not gpu.powered:
@@ -167,94 +168,63 @@ class NvmlSource:
             samples.append(PowerGauge(gpu.board, at, expected, estimated=True))
         return samples
 
-    def _processes(self, gpu: Gpu, at: Instant) -> list[Sample]:
-        if not self._host.pids_match:
-            ours = {f"pid:{pid}": 1.0 for pid in self._host.roots[:1]}
-            return gpu.contexts.look(at, ours) if ours else []
-        try:
-            if gpu.slices is not None:
-                gpu.slices = self._driver.slices(gpu.handle) or ()
-            there = parts((part, self._workers(handle)) for handle, part in gpu.slices or [Slice(gpu.handle, 1.0)])
-        except NvmlError as error:
-            if error.trouble in ("unsupported", "denied"):
-                return []  # unknown stays unknown: nobody is said to hold it, nor that it was idle
-            raise
-        shared = len({*there, *gpu.contexts.there}) > 1 and gpu.slices is None
-        return gpu.contexts.look(at, there, self._use(gpu) if shared else None)
-
-    def _workers(self, handle: object) -> list[int]:
-        pids = set(self._driver.processes(handle))
-        if any(self._comm(pid) == MPS_SERVER for pid in pids):
-            pids.update(self._driver.clients(handle))
-        return sorted(pid for pid in pids if self._comm(pid) not in WATCHERS)
-
-    def _comm(self, pid: int) -> str:
-        """A process's name, looked up when it is first seen; empty where it is hidden."""
-        if pid not in self._names:
-            known = self._names_before.get(pid)
-            self._names[pid] = self._read_comm(pid) if known is None else known
-        return self._names[pid]
-
-    def _read_comm(self, pid: int) -> str:
-        try:
-            with open(f"{self._host.procfs}/{pid}/comm", encoding="utf-8", errors="replace") as comm:
-                return comm.read().strip()
-        except OSError:
-            return ""
-
-    def _use(self, gpu: Gpu) -> dict[str, float] | None:
-        """Each process's mean SM use since the last look."""
-        samples = self._driver.process_use(gpu.handle, gpu.seen_us)
-        if not samples:
-            return None
-        gpu.seen_us = max(at_us for _, at_us, _ in samples)
-        seen: dict[str, list[int]] = {}
-        for pid, _, percent in samples:
-            seen.setdefault(f"pid:{pid}", []).append(percent)
-        return {who: sum(percents) / len(percents) for who, percents in seen.items()}
-
     def _trouble(self, gpu: Gpu, at: Instant, error: NvmlError) -> list[Sample]:
         """What a refusal means: the driver is away, this GPU is lost, this GPU has no such sensor, or try again."""
         if error.trouble == "reload":
             self._down = f"nvml: the driver went away ({error}); asked again at every full read"
+            self._watch.hasten()
             return [Fault(self.name, None, at, self._down, False)]
         if error.trouble == "lost":
-            gpu.gone = True
-            return [*gpu.contexts.end(at), self._fault(gpu, at, str(error))]
+            self._missing = True
+            self._watch.hasten()
+            return [*gpu.end(at), self._fault(gpu, at, str(error))]
         return [self._fault(gpu, at, str(error))]
 
     def _refused(self, gpu: Gpu, at: Instant, error: NvmlError) -> list[Sample]:
         if error.trouble != "unsupported":
             return self._trouble(gpu, at, error)
         gpu.register = None  # power is all there is, after all
-        self._tell()
+        self._pace()
         return []
 
-    def _revive(self, now: Now, full: bool) -> list[Sample]:
-        """Start NVML again after the driver went away, and find the same GPUs under their new handles."""
-        if not full:
-            raise SourceFailed(self._down)
-        samples: list[Sample] = []
+    def _before(self, now: Now, full: bool) -> tuple[list[Sample], bool]:
+        """What comes before a read: a new start of NVML, where the driver went away or GPUs may have come; and whether slices are
+        due to be listed anew.  ``SourceFailed`` while there is nothing to read."""
+        survey = full and self._watch.due(now().mono_ns)
+        if self._down:
+            if not survey:
+                raise SourceFailed(self._down)
+            return self._renew(now), False
+        if survey and self._steady and (self._watch.moved() or self._missing):
+            return self._renew(now), False
+        return [], survey
+
+    def _renew(self, now: Now) -> list[Sample]:
+        """Start NVML anew and find the same GPUs under their new handles; a steady source finds others too, because only an NVML
+        that has just started sees what was plugged in, or that a lost GPU was reset."""
+        for gpu in self._gpus:
+            gpu.release()
         try:
             self._driver.restart()
-            for gpu in self._gpus:
-                samples += self._found_again(gpu, now())
+            refused = find_again(self._driver, self._gpus)
+            known = {gpu.uuid for gpu in self._gpus} - refused.keys()
+            fresh = find(self._driver, self._host, known) if self._steady else None
         except NvmlError as error:
+            self._down = self._down or "nvml: the driver went away; asked again at every full read"
+            self._watch.hasten()
             raise SourceFailed(f"{self._down}; still away: {error}") from None
-        self._down = ""
+        samples: list[Sample] = []
+        for gpu in self._gpus:
+            if gpu.uuid in refused:
+                at = now()
+                samples += [*gpu.end(at), self._fault(gpu, at, f"not there after NVML was started anew ({refused[gpu.uuid]})")]
         self._gpus = [gpu for gpu in self._gpus if not gpu.gone]
-        self._tell()
+        if fresh is not None:
+            self._gpus += fresh.gpus
+            self._missing, self._found = bool(fresh.dead), (*fresh.notes, *fresh.dead)
+        self._down = ""
+        self._pace()
         return samples
-
-    def _found_again(self, gpu: Gpu, at: Instant) -> list[Sample]:
-        try:
-            gpu.attach(self._driver, self._driver.call("nvmlDeviceGetHandleByUUID", gpu.uuid))
-        except NvmlError as error:
-            if error.trouble == "reload":
-                raise
-            gpu.gone = True
-            return [*gpu.contexts.end(at), self._fault(gpu, at, f"not there after the driver came back ({error})")]
-        return []
 
     def _fault(self, gpu: Gpu, at: Instant, what: str) -> Fault:
         return Fault(self.name, gpu.device.id, at, f"{gpu.name} {gpu.uuid}: {what}", gpu.gone)
