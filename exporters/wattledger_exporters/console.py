@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from wattledger.core.footprint import gram, joule
-from wattledger.core.model import RESERVED, Workload
+from wattledger.core.model import RESERVED, RETIRED, Workload
 from wattledger.core.totals import Snapshot
 from wattledger.core.units import joules
 
@@ -75,6 +75,8 @@ def _workloads(console: "Console", snapshot: Snapshot) -> None:
     for (workload, _, _, use), uj in snapshot.energy_uj.items():
         uses = sums.setdefault(workload, {})
         uses[use] = uses.get(use, 0) + uj
+    if snapshot.retired_uj:
+        sums.setdefault(RETIRED, {})["active"] = sum(snapshot.retired_uj.values())
     rows = []
     for workload, uses in sorted(sums.items(), key=lambda item: (item[0].job in RESERVED, -sum(item[1].values()), item[0].job)):
         held = joule(joules(uses["held"])) if "held" in uses else ""

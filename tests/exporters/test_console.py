@@ -3,7 +3,7 @@
 from tests.golden.scenario import snapshot
 
 from wattledger.core.model import Device, Workload
-from wattledger.core.totals import Totals
+from wattledger.core.totals import State, Totals
 from wattledger_exporters.console import ConsoleTables
 
 
@@ -26,13 +26,24 @@ def test_a_name_that_looks_like_markup_is_shown_as_it_is() -> None:
     found.devices["gpu"] = Device("gpu", "gpu", "[bold]card[/bold]")
     found.device_energy_uj["gpu", "counter"] = 1
     found.add((Workload("[red]job"), "gpu", "counter", "active"), 1)
-    text = ConsoleTables(width=120).render(found.snapshot(None, {})).decode()
+    text = ConsoleTables(width=120).render(found.snapshot(State())).decode()
     assert "[red]job" in text
     assert "[bold]card[/bold]" in text
 
 
+def test_what_ended_jobs_used_is_shown_in_one_line() -> None:
+    found = Totals()
+    found.devices["gpu"] = Device("gpu", "gpu", "card")
+    found.device_energy_uj["gpu", "counter"] = 7_000_000
+    found.add((Workload("old"), "gpu", "counter", "active"), 3_000_000)
+    found.add((Workload("older"), "gpu", "counter", "held"), 4_000_000)
+    found.retire({Workload("old"), Workload("older")})
+    lines = ConsoleTables(width=120).render(found.snapshot(State())).decode().splitlines()
+    assert [line.split() for line in lines if "(retired)" in line] == [["(retired)", "7", "J"]]
+
+
 def test_an_empty_snapshot_says_nothing() -> None:
-    assert ConsoleTables(width=80).render(Totals().snapshot(None, {})).strip() == b""
+    assert ConsoleTables(width=80).render(Totals().snapshot(State())).strip() == b""
 
 
 def test_two_renders_without_a_tick_are_identical() -> None:

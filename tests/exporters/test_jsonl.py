@@ -7,7 +7,7 @@ from tests.golden.scenario import snapshot
 
 from wattledger.core.catalog import CATALOG
 from wattledger.core.model import Device
-from wattledger.core.totals import Totals
+from wattledger.core.totals import State, Totals
 from wattledger_exporters.jsonl import Jsonl
 
 
@@ -28,7 +28,7 @@ def test_energy_keeps_its_microjoules_where_a_float_would_lose_them() -> None:
     found = Totals()
     found.devices["gpu"] = Device("gpu", "gpu", "card")
     found.device_energy_uj["gpu", "counter"] = 98_765_432_109_876_543_210
-    rows = [json.loads(line, parse_float=Decimal) for line in Jsonl().render(found.snapshot(None, {})).decode().splitlines()]
+    rows = [json.loads(line, parse_float=Decimal) for line in Jsonl().render(found.snapshot(State())).decode().splitlines()]
     [row] = [row for row in rows if row["name"] == "wattledger_device_energy_joules_total"]
     assert row["value"] == Decimal("98765432109876.54321")
 

@@ -16,8 +16,8 @@ from tests.golden.scenario import snapshot
 
 from wattledger.core.catalog import CATALOG
 from wattledger.core.model import Device, Workload
-from wattledger.core.totals import Snapshot, Totals
-from wattledger_exporters.prometheus import OPENMETRICS, TEXT, Prometheus, content_type, families
+from wattledger.core.totals import Snapshot, State, Totals
+from wattledger_exporters.prometheus import CHUNK_ROWS, OPENMETRICS, SERIES, TEXT, Prometheus, content_type, families
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 FORMS = {TEXT: text_families, OPENMETRICS: openmetrics_families}
@@ -31,7 +31,7 @@ def parsed(text: str, form: str) -> Samples:
 
 def of_catalog(found: Snapshot) -> Samples:
     return {
-        (m.name, frozenset((k, v) for k, v in zip(m.labels, labels, strict=True) if v)): float(value)
+        (m.name, frozenset((k, v) for k, v in zip(m.label_names(found), labels, strict=True) if v)): float(value)
         for m in CATALOG
         for labels, value in m.rows(found)
     }
@@ -81,7 +81,7 @@ def one_job(job: str, energy_uj: int = 1_500_000) -> Snapshot:
     found.devices["gpu"] = Device("gpu", "gpu", 'a "card" \\ of\nours')
     found.device_energy_uj["gpu", "counter"] = energy_uj
     found.add((Workload(job), "gpu", "counter", "active"), energy_uj)
-    return found.snapshot(None, {})
+    return found.snapshot(State())
 
 
 @pytest.mark.parametrize("form", [TEXT, OPENMETRICS])
@@ -105,11 +105,74 @@ def test_the_text_of_all_jobs_sums_to_the_text_of_the_device(parts_uj: list[int]
     found.device_energy_uj["gpu", "counter"] = sum(parts_uj)
     for i, part in enumerate(parts_uj):
         found.add((Workload(f"job-{i}"), "gpu", "counter", "active"), part)
-    lines = Prometheus().render(found.snapshot(None, {})).decode().splitlines()
+    lines = Prometheus().render(found.snapshot(State())).decode().splitlines()
     jobs = [Decimal(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("wattledger_energy_joules_total{")]
     [device] = [Decimal(line.rsplit(" ", 1)[1]) for line in lines if line.startswith("wattledger_device_energy_joules_total{")]
     assert len(jobs) == len(parts_uj)
     assert sum(jobs) == device
+
+
+def many(jobs: int) -> Snapshot:
+    found = Totals()
+    found.devices["gpu"] = Device("gpu", "gpu", "card")
+    for i in range(jobs):
+        found.add((Workload(f"job-{i}"), "gpu", "counter", "active"), i + 1)
+    return found.snapshot(State())
+
+
+@pytest.mark.parametrize("form", [TEXT, OPENMETRICS])
+def test_a_scrape_comes_in_pieces_that_make_the_whole(form: str) -> None:
+    """So that other threads run between two of them."""
+    exporter, found = Prometheus(), many(2_000)
+    pieces = list(exporter.chunks(found, form))
+    assert b"".join(pieces) == exporter.render(found, form)
+    assert max(piece.count(b"\n") for piece in pieces) <= CHUNK_ROWS + 4  # a family's head goes with its first row
+    assert exporter.content_type(form) == form
+
+
+def test_more_series_than_are_remembered_are_still_right() -> None:
+    found = many(SERIES + 100)
+    first, second = Prometheus().render(found), Prometheus().render(found)
+    assert first == second
+    assert first.count(b"wattledger_energy_joules_total{") == SERIES + 100
+
+
+def of_run(run_id: str, label_names: tuple[str, ...] = ()) -> Snapshot:
+    found = Totals()
+    found.devices["gpu"] = Device("gpu", "gpu", "card")
+    found.device_energy_uj["gpu", "counter"] = 4_000_000
+    found.add((Workload("train", "m", (("run_id", run_id), ("team", "search"))), "gpu", "counter", "active"), 1_500_000)
+    found.add((Workload("serve"), "gpu", "counter", "active"), 2_500_000)
+    return found.snapshot(State(label_names=label_names))
+
+
+@pytest.mark.parametrize("labels", [(), ("team",), ("run_id", "team")])
+def test_an_exemplar_names_the_run_behind_a_counter(labels: tuple[str, ...]) -> None:
+    text = Prometheus().render(of_run("slurm:ab-12", labels), OPENMETRICS).decode()
+    samples = [s for family in openmetrics_families(text) for s in family.samples]  # type: ignore[no-untyped-call]
+    found = {s.labels["job_name"]: s.exemplar for s in samples if s.name == "wattledger_energy_joules_total"}
+    assert found["serve"] is None
+    assert (found["train"].labels, found["train"].value) == ({"run_id": "slurm:ab-12"}, 1.5)
+    assert all(s.exemplar is None for s in samples if "job_name" not in s.labels)
+
+
+def test_the_plain_text_has_no_exemplars_and_an_odd_run_id_makes_none() -> None:
+    assert "# {" not in Prometheus().render(of_run("ab12")).decode()
+    assert "# {" in Prometheus().render(of_run("x" * 122), OPENMETRICS).decode()
+    for odd in ("x" * 123, 'a"b', "a\\", "a b", "caf\u00e9", "a}b", "a#b", ""):
+        assert "# {" not in Prometheus().render(of_run(odd), OPENMETRICS).decode()
+
+
+def test_labels_that_the_agent_was_told_to_export_are_labels() -> None:
+    names = dict(label for (name, labels) in parsed(Prometheus().render(of_run("ab12", ("team",))).decode(), TEXT)
+                 for label in labels if name == "wattledger_energy_joules_total")  # fmt: skip
+    assert names["team"] == "search"
+    assert "run_id" not in names
+
+
+def test_a_metric_without_labels_is_a_name_and_a_number() -> None:
+    text = Prometheus().render(Totals().snapshot(State(late_s=0.25))).decode()
+    assert "\nwattledger_tick_late_seconds 0.25\n" in text
 
 
 def test_numbers_are_finite_and_counters_do_not_fall_below_zero() -> None:
