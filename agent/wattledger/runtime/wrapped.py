@@ -13,7 +13,10 @@ from wattledger.runtime.build import Plan, Session, attend, open_session
 from wattledger.runtime.capture import Recorder
 from wattledger.runtime.child import Child
 from wattledger.runtime.config import Config
+from wattledger.runtime.exporters import push_at_exit
+from wattledger.runtime.opening import Scope
 from wattledger.runtime.prices import gain_of, mismatch_g95
+from wattledger.runtime.remote import claimed
 from wattledger.runtime.warn import warn_once
 
 SPAN = 1
@@ -30,8 +33,8 @@ class Wrapped:
         self._account: SpanAccount | None = None
         labels = tuple(sorted(who.labels.items()))
         self._workload = Workload(who.job, who.model, labels)
-        plan = Plan(self._workload, (), agent_pid=os.getpid(), whole_machine=who.scope == "host")
-        plan = plan._replace(on_batches=self._record, on_step=self._keep)
+        scope = Scope(self._workload, (), agent_pid=os.getpid(), whole_machine=who.scope == "host")
+        plan = Plan(scope, on_batches=self._record, on_step=self._keep)
         self._session: Session = open_session(config, environ, plan)
         self._who = who._replace(host=self._session.host)
         if recorder is not None:
@@ -43,14 +46,19 @@ class Wrapped:
         """Meter until the child has ended; returns its footprint and exit status."""
         session = self._session
         attend(session, (child.pid,))
+        claim = claimed(str(session.config["agent.socket"]), self._workload, self._who.run_id, child.pid)
         session.sampler.tick()
         status = child.wait(done=self._finish)
+        if claim is not None:
+            claim.close()
         session.sampler.stop()
         account = self._account
         assert account is not None
         notes = (*session.all_notes(), *session.prices.notes)
         footprint = footprint_of(self._who, account, session.pipeline, notes)
         self._close_record()
+        # At the very end, when the footprint has been printed: a dead collector must not keep it from whoever waits for it.
+        push_at_exit(session, job=self._who.job, started=account.entered)
         return footprint, status
 
     def abandon(self) -> None:
