@@ -46,8 +46,10 @@ class Posting:
     def _hand_out(self, workload: Workload, key: Lane, active_uj: int, held_uj: int) -> None:
         device, method = key
         workload = self._series.of(workload, self._at_ns)
-        self._totals.add((workload, device, method, "active"), active_uj)
-        self._totals.add((workload, device, method, "held"), held_uj)
+        if active_uj:
+            self._totals.add((workload, device, method, "active"), active_uj)
+        if held_uj:
+            self._totals.add((workload, device, method, "held"), held_uj)
         grid = self._factors.get("grid")
         if grid is not None:
             pue = self._factors["pue"].value if "pue" in self._factors else 1.0

@@ -75,7 +75,7 @@ class Remainder:
 
     def close(self, factors: Mapping[str, Factor], shares: LaneShares, opened_ns: int, at: Instant) -> Rest | None:
         """The rest that this cell hands out: measured where a meter has yielded, estimated where none delivers, else ``None``."""
-        if "rest_off" in factors:
+        if "rest_off" in factors and factors["rest_off"].value:
             self._intervals = []
             return None
         chosen = self._chosen(at.mono_ns)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from wattledger.core.model import OTHER, RESERVED, Workload
 
 FOLDED_PER_SERIES = 10  # how many folded names are remembered; beyond that a name is folded each time anew
+REMEMBERED = 8_192  # names whose short form is not worked out again
 
 
 class Series:
@@ -24,12 +25,13 @@ class Series:
         self._labels = None if labels is None else frozenset(labels)
         self._own: dict[Workload, int] = {}
         self._folded: dict[Workload, int] = {}
+        self._short: dict[Workload, Workload] = {}
 
     def of(self, workload: Workload, at_ns: int) -> Workload:
         """The workload under which this one's joules are shown."""
         if self._most is None or workload.job in RESERVED:
             return workload
-        workload = self.reduced(workload)
+        workload = self._short.get(workload) or self._shorten(workload)
         if workload in self._own:
             self._own[workload] = at_ns
             return workload
@@ -39,6 +41,12 @@ class Series:
         if workload in self._folded or len(self._folded) < FOLDED_PER_SERIES * self._most:
             self._folded[workload] = at_ns
         return OTHER
+
+    def _shorten(self, workload: Workload) -> Workload:
+        if len(self._short) > REMEMBERED:
+            self._short = {}
+        found = self._short[workload] = self.reduced(workload)
+        return found
 
     def reduced(self, workload: Workload) -> Workload:
         """Without the labels that are not exported: who differs only in those shares a series."""

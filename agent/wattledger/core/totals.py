@@ -79,7 +79,7 @@ class Totals:
         self.retired_uj: dict[str, int] = {}
 
     def add(self, key: EnergyKey, energy_uj: int) -> None:
-        """A share is handed out."""
+        """A share is handed out; who got nothing has no row."""
         if energy_uj:
             self.energy_uj[key] = self.energy_uj.get(key, 0) + energy_uj
 
