@@ -40,6 +40,7 @@ NODE = Workload("(node)")  # a node has no tree of its own; this one never gets 
 CLOSE_S = 5.0  # what the last deliveries may take
 LOOK_AGAIN_NS = 60_000_000_000  # sensors that were not there: a driver may be loaded, a BMC plugged in
 COARSEST_FINE_S = 1.0  # boundaries are stamps on a grid of a second or more (design.md section 10)
+NEUTRAL = {"pue": 1.0, "rest_share": 0.0, "rest_offset": 0.0, "rest_off": 0.0}
 FIXED = ("agent.listen", "agent.socket", "agent.state", "agent.labels", "agent.series", "agent.series_keep_s", "agent.web_config",
          "agent.interval_s", "agent.fine_boundaries", "paths.sysfs", "paths.procfs")  # fmt: skip
 
@@ -228,6 +229,7 @@ class Agent:
         try:
             config = self._load()
             prices = price_list(config, self._environ)
+            rest = rest_factors(config, self.session.sampler.runners)
         except ConfigError as wrong:
             say(f"reload: {wrong}; the configuration before stays in force")
             self._notify.ready()
@@ -236,7 +238,11 @@ class Agent:
         fixed = [name for name in changed if name in FIXED]
         self.config = config
         self.session = self.session._replace(config=config, prices=prices)
-        self.session.sampler.put([*prices.factors.values(), *rest_factors(config, self.session.sampler.runners)])
+        now = {**prices.factors, **{factor.kind: factor for factor in rest}}
+        # What was in force and is not named any more counts for nothing: a factor that is gone has no successor to replace it.
+        before = self.session.pipeline.factors.items()
+        gone = [f._replace(value=NEUTRAL[kind]) for kind, f in before if kind in NEUTRAL and kind not in now]
+        self.session.sampler.put([*now.values(), *gone])
         renew(self.session, {name.split(".")[1] for name in changed if name.startswith("sources.")}, say)
         if any(name.startswith("exporters.") for name in changed):
             before, self._pushers = self._pushers, open_pushers(config, self._environ, started=self._started)

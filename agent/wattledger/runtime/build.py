@@ -13,7 +13,7 @@ from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.series import Series
 from wattledger.factors import rest
 from wattledger.runtime import clock, floors, host
-from wattledger.runtime.config import Config
+from wattledger.runtime.config import Config, ConfigError
 from wattledger.runtime.opening import NO_ANSWER, WITNESSES, Opened, Scope
 from wattledger.runtime.prices import PriceList, price_list
 from wattledger.runtime.runner import Runner
@@ -133,12 +133,17 @@ def renew(session: Session, names: Collection[str], say: Callable[[str], None]) 
 
 
 def rest_factors(config: Config, runners: Iterable[Runner]) -> Iterable[Factor]:
-    """The rest of the host, unless it is switched off or a model of the whole server contains it already."""
+    """The rest of the host, unless it is switched off or a model of the whole server contains it already.  Raises ConfigError."""
     sources = [runner.source for runner in runners]
-    if config["facility.rest"] == "off" or any(getattr(source, "whole_server", False) for source in sources):
+    if config["facility.rest"] == "off":
+        return (rest.OFF,)
+    if any(getattr(source, "whole_server", False) for source in sources):
         return ()
     ours = not host.is_virtual(config["paths.procfs"]) and not any(getattr(source, "is_part", False) for source in sources)
-    return rest.rest(ours)
+    try:
+        return rest.rest(ours, wall_gain=config["facility.wall_gain"], wall_offset_w=config["facility.wall_offset_w"])
+    except ValueError as wrong:
+        raise ConfigError(f"{config.origin('facility.wall_gain')}: {wrong}") from wrong
 
 
 def _floors(folder: Path | None, devices: Iterable[Device]) -> Iterable[IdleFloor]:

@@ -49,8 +49,9 @@ class Config:
         return self._values[name].origin if name in self._values else "default"
 
     def source_options(self, source: str) -> dict[str, Any]:
-        """The settings of one source that differ from their defaults' meaning of "not known"."""
-        return {key: self[f"sources.{source}.{key}"] for key in SOURCE_KEYS.get(source, {}) if self[f"sources.{source}.{key}"]}
+        """The settings of one source, less those whose text or number is empty: "not known"."""
+        values = {key: self[f"sources.{source}.{key}"] for key in SOURCE_KEYS.get(source, {})}
+        return {key: value for key, value in values.items() if value or isinstance(value, bool)}
 
     def exporter_options(self, exporter: str) -> dict[str, Any]:
         """The settings of one exporter."""

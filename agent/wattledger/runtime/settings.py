@@ -41,8 +41,9 @@ _TOKEN = Key("", "str", "file that holds a bearer token")
 SOURCE_KEYS: dict[str, dict[str, Key]] = {
     "rapl": {},
     "hwmon": {},
-    "nvml": {},
-    "dcgm": {"url": Key("", "str", "a local dcgm-exporter, e.g. http://127.0.0.1:9400/metrics: activity of MIG slices")},
+    "nvml": {
+        "dcgm_url": Key("", "str", "a local dcgm-exporter, e.g. http://127.0.0.1:9400/metrics: how busy MIG slices are, before Hopper"),
+    },
     "amdsmi": {},
     "jetson": {},
     "redfish": {
