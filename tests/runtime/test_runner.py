@@ -41,7 +41,7 @@ def test_one_failed_read_is_a_fault_and_loses_no_energy() -> None:
                 case Measured(interval=interval):
                     energy_uj += interval.energy_uj
     assert energy_uj == 2 * 100_000_000
-    assert runner.health()[2:] == (1, "busy")
+    assert runner.health()[2:4] == (1, "busy")
     assert runner.up
 
 
@@ -74,7 +74,7 @@ def test_a_devices_own_fault_is_counted_and_the_source_stays() -> None:
 
     runner = Runner(Partly("partly"), FakeClock())
     runner.read(True)
-    assert runner.health()[2:] == (1, "lost")
+    assert runner.health()[2:4] == (1, "lost")
     assert runner.up
 
 

@@ -25,6 +25,7 @@ from wattledger.runtime.control.binding import ControlError
 from wattledger.runtime.control.hearing import House
 from wattledger.runtime.control.server import ControlServer
 from wattledger.runtime.exporters import open_pushers
+from wattledger.runtime.journal import Journal
 from wattledger.runtime.membership import Membership
 from wattledger.runtime.node import label_names, may_make, operators, state_dir
 from wattledger.runtime.notify import Notify
@@ -80,6 +81,7 @@ class Agent:
         self._stop = threading.Event()
         self._wanted: list[int] = []
         self._notify = Notify(environ)
+        self._journal = Journal(say, clock.now)
         self._looked_ns = clock.now().mono_ns
         self._started = clock.now()
         self._pushers = open_pushers(self.config, self._environ, started=self._started)
@@ -161,8 +163,7 @@ class Agent:
     def _look(self, step: Step, pipeline: Pipeline) -> None:
         """A cell was closed: under the sampler's lock, so copies are made here and everything else is done by others."""
         sampler, session = self.session.sampler, self.session
-        opened = session.opened
-        health = {name: Health(False, 0.0, 1, why) for name, why in opened.absent.items() if opened.asked_for(name)}
+        health = {name: Health(False, 0.0, 1, why) for name, why in session.opened.missed().items()}
         health |= {runner.source.name: runner.health() for runner in sampler.runners}
         self.publisher.publish(pipeline, health, at=clock.now(), late_s=sampler.late_ns / 1e9)
         if self._control is not None:
@@ -214,6 +215,7 @@ class Agent:
         if not self.session.sampler.is_alive():
             say("the sampler has stopped: this is a bug; see the traceback above")
             return False
+        self._journal.look(self.session.sampler.runners, self.session.opened.missed())
         at = self.publisher.at
         age_ns = clock.now().mono_ns - (at or self._started).mono_ns
         if age_ns < 10 * max(1.0, self.config["agent.interval_s"]) * 1e9:
@@ -240,8 +242,8 @@ class Agent:
         self.session = self.session._replace(config=config, prices=prices)
         now = {**prices.factors, **{factor.kind: factor for factor in rest}}
         # What was in force and is not named any more counts for nothing: a factor that is gone has no successor to replace it.
-        before = self.session.pipeline.factors.items()
-        gone = [f._replace(value=NEUTRAL[kind]) for kind, f in before if kind in NEUTRAL and kind not in now]
+        known = self.session.pipeline.factors
+        gone = [f._replace(value=NEUTRAL[kind]) for kind, f in known.items() if kind in NEUTRAL and kind not in now]
         self.session.sampler.put([*now.values(), *gone])
         renew(self.session, {name.split(".")[1] for name in changed if name.startswith("sources.")}, say)
         if any(name.startswith("exporters.") for name in changed):

@@ -86,10 +86,13 @@ class Opened:
             return name not in WITNESSES or "cgroup" not in self._open
         return name not in NODE and (bool(self.roots) or name not in WITNESSES)
 
-    def asked_for(self, name: str) -> bool:
-        """Whether somebody configured this source, so that its absence is news."""
-        keys = ("url", "pods_url")
-        return any(self.config[f"sources.{name}.{key}"] for key in SOURCE_KEYS.get(name, {}) if key in keys)
+    def missed(self) -> dict[str, str]:
+        """Sources that somebody configured and that are not there, with why: their absence is news, that of others is not."""
+        return {name: why for name, why in list(self.absent.items()) if self._asked_for(name)}
+
+    def _asked_for(self, name: str) -> bool:
+        keys = [f"sources.{name}.{key}" for key in SOURCE_KEYS.get(name, {})]
+        return any(self.config.origin(key) != "default" and self.config[key] for key in keys)
 
     def let_go(self, name: str) -> None:
         """This source is not read any more; what it covered is open to others."""

@@ -46,6 +46,7 @@ class Runner:
         self.edge = source.edge
         self.errors = 0
         self.up = True
+        self.failing = False  # whether the last read was not all that it should have been
         self.closed = False
         self.read_at_ns = 0
         # A register shows energy up to one refresh period late: four looks in that time tell when it moved well enough.
@@ -120,10 +121,11 @@ class Runner:
             self.up = False
             warn_once(f"bug in source {self.source.name}", traceback.format_exc().rstrip())
             return [self._fault(f"stopped by a bug: {bug!r}", gone=True)]
-        for sample in samples:
-            if isinstance(sample, Fault):
-                self.errors += 1
-                self._last_error = sample.what
+        faults = [sample for sample in samples if isinstance(sample, Fault)]
+        self.errors += len(faults)
+        self.failing = bool(faults)
+        for fault in faults:
+            self._last_error = fault.what
         if full:
             self._cover(self._now().mono_ns)
         return samples
@@ -138,6 +140,7 @@ class Runner:
 
     def _fault(self, what: str, *, gone: bool) -> Fault:
         self.errors += 1
+        self.failing = True
         self._last_error = what
         return Fault(self.source.name, None, self._now(), what, gone)
 
