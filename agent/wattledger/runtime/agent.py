@@ -16,7 +16,7 @@ from wattledger.core.catalog import CATALOG
 from wattledger.core.model import Boundary, Instant, Sample, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.series import Series
-from wattledger.core.totals import Health
+from wattledger.core.totals import Health, Snapshot
 from wattledger.core.version import __version__
 from wattledger.runtime import clock, floors, host
 from wattledger.runtime.build import Plan, Session, look_again, open_session, renew, rest_factors
@@ -33,7 +33,7 @@ from wattledger.runtime.opening import Opened, Scope
 from wattledger.runtime.prices import price_list
 from wattledger.runtime.publish import Publisher
 from wattledger.runtime.sampler import Hooks
-from wattledger.runtime.web.pages import metrics, ready
+from wattledger.runtime.web.pages import metrics, ready, rendered
 from wattledger.runtime.web.server import Web
 from wattledger.runtime.whereabouts import whereabouts
 
@@ -41,6 +41,7 @@ NODE = Workload("(node)")  # a node has no tree of its own; this one never gets 
 CLOSE_S = 5.0  # what the last deliveries may take
 LOOK_AGAIN_NS = 60_000_000_000  # sensors that were not there: a driver may be loaded, a BMC plugged in
 COARSEST_FINE_S = 1.0  # boundaries are stamps on a grid of a second or more (design.md section 10)
+SERVED = ("prometheus", "jsonl", "console")
 NEUTRAL = {"pue": 1.0, "rest_share": 0.0, "rest_offset": 0.0, "rest_off": 0.0}
 FIXED = ("agent.listen", "agent.socket", "agent.state", "agent.labels", "agent.series", "agent.series_keep_s", "agent.web_config",
          "agent.interval_s", "agent.fine_boundaries", "paths.sysfs", "paths.procfs")  # fmt: skip
@@ -109,12 +110,17 @@ class Agent:
         return config
 
     def _web(self) -> Web:
-        [renderer] = [entry.load()() for entry in entry_points(group="wattledger.exporters", name="prometheus")]
+        made = {entry.name: entry.load()() for entry in entry_points(group="wattledger.exporters") if entry.name in SERVED}
         pages = {
-            "/metrics": metrics(lambda: self.publisher.shown, renderer),
+            "/metrics": metrics(self._shown, made["prometheus"]),
+            "/metrics.jsonl": rendered(self._shown, made["jsonl"], "application/jsonl"),
+            "/tables": rendered(self._shown, made["console"], "text/plain; charset=utf-8"),
             "/readyz": ready(lambda: self.publisher.at, self.config["agent.interval_s"]),
         }
         return Web(str(self.config["agent.listen"]), pages, str(self.config["agent.web_config"]))
+
+    def _shown(self) -> Snapshot | None:
+        return self.publisher.shown
 
     def _listen(self) -> ControlServer | None:
         path = str(self.config["agent.socket"])

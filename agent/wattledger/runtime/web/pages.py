@@ -6,12 +6,14 @@ from email.message import Message
 from typing import NamedTuple, Protocol
 
 from wattledger.core.model import Instant
+from wattledger.core.ports import Renderer
 from wattledger.core.totals import Snapshot
 from wattledger.core.units import seconds
 from wattledger.core.version import __version__
 from wattledger.runtime import clock
 
 PLAIN = "text/plain; charset=utf-8"
+NOT_YET = "no figures yet: the first tick is not over"
 LATE_TICKS = 3  # so many intervals without a tick, and the figures are not today's
 
 
@@ -45,9 +47,21 @@ def metrics(latest: Callable[[], Snapshot | None], exporter: Scraped) -> Serve:
     def serve(headers: Message) -> Page:
         snapshot = latest()
         if snapshot is None:
-            return text("no figures yet: the first tick is not over", 503)
+            return text(NOT_YET, 503)
         accept = ",".join(headers.get_all("Accept", []))
         return Page(exporter.content_type(accept), exporter.chunks(snapshot, accept))
+
+    return serve
+
+
+def rendered(latest: Callable[[], Snapshot | None], exporter: Renderer, content_type: str) -> Serve:
+    """The same snapshot in another exporter's form."""
+
+    def serve(headers: Message) -> Page:
+        snapshot = latest()
+        if snapshot is None:
+            return text(NOT_YET, 503)
+        return Page(content_type, exporter.render(snapshot))
 
     return serve
 
