@@ -16,7 +16,7 @@ VOUCHING: tuple[Rank, ...] = ("slurm", "pod", "cgroup")
 # Labels that only the kernel's word sets (contract.md, Metrics: identity and mere claims are kept apart).
 VOUCHED = frozenset({
     "container_id", "k8s_container_name", "k8s_namespace_name", "k8s_pod_name", "k8s_pod_uid", "slurm_cluster", "slurm_job_id",
-    "slurm_step_id", "systemd_unit", "user", "vm",
+    "slurm_partition", "slurm_step_id", "systemd_unit", "user", "vm",
 })  # fmt: skip
 
 MOST_NAMED = 4096
