@@ -94,7 +94,8 @@ def test_three_loads_and_a_program_as_prometheus_and_opentelemetry_see_them(tmp_
             _, err = program.communicate(timeout=20)
             assert err == ""
             # Every scrape closes, whatever moment Prometheus took it at.
-            left = prometheus_value(url, f"max_over_time(abs({BOTH} - sum by (device) (wattledger_device_energy_joules_total))[10s:1s])")
+            off = f"{BOTH} - sum by (device) (wattledger_device_energy_joules_total)"
+            left = prometheus_value(url, f"max_over_time(abs({off})[10s:1s])")
             assert left
             assert all(abs(value) < 1e-6 for _, value in left)  # Prometheus adds floats
             node.stop()
