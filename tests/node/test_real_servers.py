@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow
 LOADS = {"load-a": 0.6, "load-b": 0.3, "load-c": 0.15}
 RUN = "run-7f3a"
 # Retired joules are absent until somebody has been retired.
-BOTH = """(sum by (device) (wattledger_energy_joules_total)
- + on (device) (sum by (device) (wattledger_retired_energy_joules_total) or 0 * sum by (device) (wattledger_energy_joules_total)))"""
+SHARED, RETIRED = (f"sum by (device) (wattledger_{name}energy_joules_total)" for name in ("", "retired_"))
+BOTH = f"({SHARED} + on (device) ({RETIRED} or 0 * {SHARED}))"
 TRACKED = """
 import sys, time
 from wattledger import track
