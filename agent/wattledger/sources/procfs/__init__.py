@@ -6,9 +6,10 @@ from typing import Literal
 
 from wattledger.core.model import Activity, Claim, Device, Finding, Holding, Instant, Sample, Workload
 from wattledger.core.ports import Host, Now, SourceFailed, SourceGone
+from wattledger.sources._linux.machine import TICK_NS
+from wattledger.sources._linux.tree import Forest, parse_stat, read_file
 from wattledger.sources.procfs.cgroups import affinity
-from wattledger.sources.procfs.machine import LOOK_AGAIN_READS, TICK_NS, Load, Place
-from wattledger.sources.procfs.tree import Forest, parse_stat, read_file
+from wattledger.sources.procfs.machine import LOOK_AGAIN_READS, Load, Place
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 

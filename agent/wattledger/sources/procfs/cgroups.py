@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from wattledger.core.ports import Host
+from wattledger.sources._linux.files import mounts, parse_cpus, read_text
 
 NO_LIMIT_BYTES = 1 << 60  # v1 writes "no limit" as the largest page-aligned integer
 
@@ -40,37 +41,6 @@ class Allotment(NamedTuple):
         return self.cpus < self.all_cpus
 
 
-def read_text(path: str) -> str | None:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return None
-
-
-def parse_cpus(text: str) -> frozenset[int]:
-    """``0-3,8`` as a set."""
-    cpus: set[int] = set()
-    for part in text.strip().split(","):
-        first, _, last = part.partition("-")
-        if first.strip().isdigit():
-            cpus.update(range(int(first), int(last or first) + 1))
-    return frozenset(cpus)
-
-
-def _mounts(host: Host) -> Iterator[tuple[str, str, str, bool]]:
-    """(mount point, what of the hierarchy is mounted there, controllers, v2) of each cgroup mount we can see."""
-    for line in (read_text(f"{host.procfs}/self/mountinfo") or "").splitlines():
-        left, _, right = line.partition(" - ")
-        place, kind = left.split(), right.split()
-        if len(place) < 5 or len(kind) < 3 or kind[0] not in ("cgroup", "cgroup2"):
-            continue
-        point = place[4]
-        if host.sysfs != "/sys" and point.startswith("/sys/"):
-            point = host.sysfs + point[4:]  # the host's tree is mounted elsewhere in here
-        yield point, place[3], kind[-1], kind[0] == "cgroup2"
-
-
 def find_groups(host: Host, pid: int) -> dict[str, Group]:
     """Controller to group; the unified (v2) hierarchy goes by the empty name."""
     paths: dict[str, str] = {}
@@ -78,7 +48,7 @@ def find_groups(host: Host, pid: int) -> dict[str, Group]:
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         paths.update(dict.fromkeys(controllers.split(","), path))
     groups: dict[str, Group] = {}
-    for point, mounted, options, v2 in _mounts(host):
+    for point, mounted, options, v2 in mounts(host):
         for name in [""] if v2 else options.split(","):
             if name not in paths:
                 continue

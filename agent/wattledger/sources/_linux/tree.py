@@ -105,12 +105,13 @@ class Forest:
     ``adopter``: a process outside the trees to which their orphans come (``wattledger run`` is its command's subreaper).
     """
 
-    def __init__(self, procfs: str, roots: tuple[int, ...], adopter: int | None = None) -> None:
+    def __init__(self, procfs: str, roots: tuple[int, ...], adopter: int | None = None, *, held: int = HELD_MEMBERS) -> None:
         self.procfs = procfs
         self._adopter = adopter
+        self._held = held
         self.members: dict[int, Member] = {}
         self._born: list[int] = []
-        self._strangers: set[int] = set()
+        self._strangers: dict[int, int] = {}  # each with its parent
         self._lost = dict.fromkeys(roots, 0)
         self._here = dict.fromkeys(roots, 0)
         for root in roots:
@@ -118,6 +119,39 @@ class Forest:
                 # A root inside another root's tree belongs to that tree, or its time would count twice.
                 self._admit(root, root, self._stat(root))
         self.roots = tuple(self.members)
+
+    def add(self, root: int) -> int | None:
+        """One more tree from now on.  Gives the root of the tree it is in: ``root`` itself, another's (it is inside that one,
+        which goes on), or ``None`` (no such process).  Roots inside the new tree stop being roots.
+        """
+        if root in self.members:
+            return self.members[root].root
+        above = next((self.members[parent].root for parent in self._ancestors(root) if parent in self.members), None)
+        if above is not None:
+            return above
+        before = dict(self.members)
+        self._admit(root, root, self._stat(root))
+        if root not in self.members:
+            return None
+        self.members = {root: self.members[root], **before}  # ancestors first
+        self._lost[root] = self._here[root] = 0
+        for inner in [r for r in self.roots if root in self._ancestors(r)]:
+            for member in self.members.values():
+                if member.root == inner:
+                    member.root = root
+            self._lost[root] += self._lost.pop(inner)
+            self._here[root] += self._here.pop(inner)
+        self.roots = (*(r for r in self.roots if r in self._lost), root)
+        self._look_again_below(root)
+        return root
+
+    def drop(self, root: int) -> None:
+        """A tree is no longer watched; who is in it may come back in another."""
+        for pid in [pid for pid, member in self.members.items() if member.root == root]:
+            self.members.pop(pid).close()
+        self.roots = tuple(r for r in self.roots if r != root)
+        self._lost.pop(root, None)
+        self._here.pop(root, None)
 
     def close(self) -> None:
         for member in self.members.values():
@@ -181,10 +215,9 @@ class Forest:
         with its parent's reaped time all the same.
         """
         listed = {int(name) for name in os.listdir(self.procfs) if name.isdigit()}
-        self._strangers &= listed
-        fresh = {
-            pid: stat for pid in sorted(listed - self._strangers - self.members.keys()) if (stat := self._stat(pid)) is not None
-        }
+        self._strangers = {pid: ppid for pid, ppid in self._strangers.items() if pid in listed}
+        unknown = sorted(listed - self._strangers.keys() - self.members.keys())
+        fresh = {pid: stat for pid in unknown if (stat := self._stat(pid)) is not None}
         found = True
         while found:  # a parent may carry a higher number than its child, where numbers have wrapped
             found = False
@@ -197,12 +230,20 @@ class Forest:
                     self._admit(pid, self.roots[0], fresh.pop(pid))
                     found = True
         # One whose parent is not listed yet (born meanwhile) is looked at again next time.
-        self._strangers.update(pid for pid, stat in fresh.items() if stat.ppid in listed or stat.ppid == 0)
+        self._strangers |= {pid: stat.ppid for pid, stat in fresh.items() if stat.ppid in listed or stat.ppid == 0}
+
+    def _look_again_below(self, root: int) -> None:
+        """Strangers that descend from a new root are no strangers."""
+        found = {root}
+        while found:
+            found = {pid for pid, ppid in self._strangers.items() if ppid in found}
+            for pid in found:
+                del self._strangers[pid]
 
     def _admit(self, pid: int, root: int, stat: Stat | None) -> None:
         if stat is None:
             return
-        hold = sum(member.fds is not None for member in self.members.values()) < HELD_MEMBERS
+        hold = sum(member.fds is not None for member in self.members.values()) < self._held
         member = Member(f"{self.procfs}/{pid}", pid, root, stat, hold=hold)
         if member.read() is None:
             member.close()  # ended, or its number changed hands, between the look and the hold

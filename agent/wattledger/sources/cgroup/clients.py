@@ -1,0 +1,146 @@
+"""Processes that speak to the agent, and the agent itself: each with its whole tree (the agent: alone), taken out of its groups."""
+
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from wattledger.core.model import Instant
+from wattledger.sources._linux.machine import TICK_NS
+from wattledger.sources._linux.tree import Forest, parse_stat, read_file
+from wattledger.sources.cgroup.groups import Group
+from wattledger.sources.cgroup.processes import PAGE_BYTES
+
+LOOK_AGAIN_READS = 30  # a process is hardly ever moved to another group
+HELD_MEMBERS = 256
+
+GroupOf = Callable[[int], Group]
+
+
+class Part(NamedTuple):
+    """What ``who`` used in this read, and in which group."""
+
+    who: str
+    group: Group
+    used_ns: int
+
+
+class Clients:
+    """State: the trees, each client's group and last time, each member's group and last own time."""
+
+    def __init__(self, procfs: str, options: object) -> None:
+        self._ask = options if callable(options) else None
+        self._forest = Forest(procfs, (), held=HELD_MEMBERS)
+        self._procfs = procfs
+        self._groups: dict[int, Group] = {}
+        self._own: dict[int, tuple[int, int]] = {}
+        self._ticks: dict[int, int] = {}
+        self._reads = 0
+        self.inside: dict[int, int] = {}  # a client in another client's tree is told with it
+        self.born: dict[int, bool] = {}  # whether since the last read
+        self.ended: list[int] = []
+
+    def close(self) -> None:
+        self._forest.close()
+
+    @property
+    def members(self) -> Collection[int]:
+        return self._forest.members
+
+    @property
+    def roots(self) -> Collection[int]:
+        return self._forest.roots
+
+    def group(self, root: int, group_of: GroupOf) -> Group:
+        """Of one process, as it was when last looked."""
+        found = self._groups.get(root)
+        if found is None or found.gone:
+            found = self._groups[root] = group_of(root)
+        return found
+
+    def refresh(self, since: Instant | None, group_of: GroupOf) -> list[Part]:
+        """What each client used since the last read, by group.  Afterwards ``born``, ``ended`` and ``inside``."""
+        wanted = set(self._ask()) if self._ask is not None else set()
+        self.born, self.ended = {}, []
+        self._let_go({*self._forest.roots, *self.inside} - wanted)
+        for root in sorted(wanted - {*self._forest.roots, *self.inside}):
+            self._welcome(root, since)
+        if self._reads % LOOK_AGAIN_READS == 0:
+            self._groups.clear()
+            self._own = {pid: known for pid, known in self._own.items() if pid in self._forest.members}
+        self._reads += 1
+        if not self._forest.roots:
+            return []
+        self._forest.refresh()
+        for root, born in self.born.items():
+            if not born:
+                self._baseline(root)
+        return [part for root in self._forest.roots for part in self._parts(root, group_of)]
+
+    def memory(self, root: int) -> int:
+        return self._forest.memory_pages(root) * PAGE_BYTES
+
+    def _let_go(self, roots: set[int]) -> None:
+        for root in roots:
+            self.inside = {inner: outer for inner, outer in self.inside.items() if root not in (inner, outer)}
+            if root in self._forest.roots:
+                self._forest.drop(root)
+            self._ticks.pop(root, None)
+            self.ended.append(root)
+
+    def _welcome(self, root: int, since: Instant | None) -> None:
+        roots = set(self._forest.roots)
+        outer = self._forest.add(root)
+        for inner in roots - set(self._forest.roots):
+            self.inside[inner] = root  # a tree around others' trees: theirs goes on as its own
+            self._ticks.pop(inner, None)
+            self.born.pop(inner, None)
+        if outer is None:
+            return  # no such process, or not yet
+        if outer != root:
+            self.inside[root] = outer
+            return
+        start = self._forest.members[root].start
+        self.born[root] = since is not None and start * TICK_NS > since.mono_ns
+        self._ticks[root] = 0
+
+    def _baseline(self, root: int) -> None:
+        """What it had used before it was a client stays whose it was."""
+        self._ticks[root] = self._forest.ticks(root)
+        for pid, member in self._forest.members.items():
+            if member.root == root:
+                self._own[pid] = member.start, member.own
+
+    def _parts(self, root: int, group_of: GroupOf) -> list[Part]:
+        """By each member's own growth; what came from those that ended counts where the root is."""
+        ticks = self._forest.ticks(root)
+        left, self._ticks[root] = ticks - self._ticks[root], ticks
+        grown: dict[int, tuple[Group, int]] = {}
+        for pid, member in self._forest.members.items():
+            if member.root == root:
+                start, before = self._own.get(pid, (0, 0))
+                used = member.own - (before if start == member.start else 0)
+                self._own[pid] = member.start, member.own
+                used = max(0, min(used, left))
+                left -= used
+                group = self.group(pid, group_of)
+                grown[id(group)] = group, grown.get(id(group), (group, 0))[1] + used
+        home = self.group(root, group_of)
+        grown[id(home)] = home, grown.get(id(home), (home, 0))[1] + left
+        return [Part(f"pid:{root}", group, used * TICK_NS) for group, used in grown.values()]
+
+
+class Own:
+    """The agent's own time.  Not its children's: it may be the one who reaps what it meters."""
+
+    def __init__(self, procfs: str, pid: object) -> None:
+        self.pid = pid if isinstance(pid, int) else None
+        self._path = f"{procfs}/{self.pid}/stat"
+        self._ticks: int | None = None
+
+    def grown_ns(self) -> int:
+        """Since the last look."""
+        text = read_file(self._path) if self.pid is not None else None
+        stat = parse_stat(text) if text else None
+        if stat is None:
+            return 0
+        before, self._ticks = self._ticks, max(stat.own, self._ticks or 0)
+        return (self._ticks - before) * TICK_NS if before is not None else 0

@@ -1,0 +1,126 @@
+"""Clients with their trees, and the agent itself, taken out of the groups they are in."""
+
+from pathlib import Path
+
+import pytest
+from tests.sources.cgroup_tree import HEX_A, MS, TICK, Groups
+
+SCOPE = "/user.slice/user-1000.slice/session-3.scope"
+A = f"/docker/{HEX_A}"
+
+
+@pytest.fixture(params=["v1", "v2", "hybrid"])
+def groups(request: pytest.FixtureRequest, tmp_path: Path) -> Groups:
+    return Groups(tmp_path, request.param)
+
+
+def run(groups: Groups, pid: int, ticks: int, used: int, *, group: str = "") -> None:
+    """A process works: it has ``ticks`` in all, ``used`` of them new."""
+    groups.process(pid, ticks, group=group)
+    groups.use(group, used * TICK)
+
+
+def test_a_clients_whole_tree_is_the_clients_and_taken_out_of_its_unit(groups: Groups) -> None:
+    groups.group(A)
+    groups.process(1, 0, ppid=0)
+    groups.process(100, 1000, group=A)
+    groups.process(101, 10, ppid=100, group=A)
+    clients: set[int] = set()
+    meter = groups.meter(clients=lambda: clients)
+    meter.read()
+    clients.add(100)
+    meter.read()
+    assert meter.members() == {"pid:100": f"cgroup:{A}"}
+    assert meter.cpu() == {}
+    groups.process(100, 1010, group=A)
+    groups.process(101, 25, ppid=100, group=A)
+    groups.use(A, 30 * TICK)
+    meter.read()
+    assert meter.cpu() == {"pid:100": 25 * TICK, f"cgroup:{A}": 5 * TICK}
+    clients.clear()
+    meter.read()
+    assert meter.members() == {"pid:100": None}
+    run(groups, 100, 1020, 10, group=A)
+    meter.read()
+    assert meter.cpu() == {f"cgroup:{A}": 10 * TICK}
+
+
+def test_a_clients_child_in_another_unit_is_taken_out_of_that_one(groups: Groups) -> None:
+    groups.group(A)
+    groups.group(SCOPE)
+    groups.process(1, 0, ppid=0)
+    groups.process(100, group=SCOPE)
+    groups.process(101, ppid=100, group=A)
+    meter = groups.meter(clients=lambda: (100,))
+    meter.read()
+    groups.process(101, 20, ppid=100, group=A)
+    groups.use(A, 20 * TICK)
+    run(groups, 100, 5, 5, group=SCOPE)
+    meter.read()
+    assert meter.cpu() == {"pid:100": 25 * TICK}
+
+
+def test_a_client_in_another_clients_tree_is_told_with_it(groups: Groups) -> None:
+    groups.process(1, 0, ppid=0)
+    groups.process(100)
+    groups.process(101, ppid=100)
+    clients = {101}
+    meter = groups.meter(clients=lambda: clients)
+    meter.read()
+    groups.process(101, 10, ppid=100)
+    groups.use("", 10 * TICK)
+    meter.read()
+    assert meter.cpu() == {"pid:101": 10 * TICK}
+    clients.add(100)  # one around it comes later
+    meter.read()
+    assert meter.members()["pid:101"] == "pid:100"
+    groups.process(101, 30, ppid=100)
+    groups.use("", 20 * TICK)
+    meter.read()
+    assert meter.cpu() == {"pid:100": 20 * TICK}
+
+
+def test_a_process_that_becomes_a_client_goes_on_under_its_name(groups: Groups) -> None:
+    groups.process(1, 0, ppid=0)
+    groups.process(100, 5)
+    clients: set[int] = set()
+    meter = groups.meter(clients=lambda: clients)
+    meter.read()
+    run(groups, 100, 15, 10)
+    clients.add(100)
+    meter.read()
+    run(groups, 100, 35, 20)
+    meter.read()
+    assert meter.cpu() == {"pid:100": 20 * TICK}
+    assert meter.source.unit_of(100) == "pid:100"
+    clients.clear()
+    meter.read()
+    run(groups, 100, 36, 1)
+    meter.read()
+    assert meter.cpu() == {"pid:100": TICK}
+
+
+def test_the_agent_is_the_agent_and_not_its_service(groups: Groups) -> None:
+    service = groups.group("/system.slice/wattledger.service")
+    groups.process(77, 500, group=service)
+    meter = groups.meter(agent_pid=77)
+    meter.read()
+    run(groups, 77, 504, 4, group=service)
+    groups.use(service, TICK)
+    meter.read()
+    assert meter.cpu() == {"(agent)": 4 * TICK, f"cgroup:{service}": TICK}
+
+
+def test_ticks_coarser_than_the_groups_counter_make_nothing_dip(groups: Groups) -> None:
+    groups.group(SCOPE)
+    groups.process(100, group=SCOPE)
+    groups.environ(100, WATTLEDGER_JOB="train")
+    meter = groups.meter()
+    meter.read()
+    groups.process(100, 1, group=SCOPE)
+    groups.use(SCOPE, TICK - MS, on_machine=False)
+    meter.read()
+    groups.use(SCOPE, 5 * MS, on_machine=False)
+    meter.read()
+    assert meter.grown["cpu", "pid:100"] == TICK
+    assert meter.grown["cpu", f"cgroup:{SCOPE}"] == 4 * MS
