@@ -1,6 +1,5 @@
 """``wattledger doctor``: what can be measured here, what cannot, why, and the one command that would mend it.
-
-Two views, side by side: what each source finds when it looks around (``examine``), and what a session that was really opened reads.
+Two views: what each source finds when it looks around (``examine``), and what a session that was really opened reads.
 """
 
 import importlib

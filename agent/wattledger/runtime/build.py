@@ -38,13 +38,14 @@ class Session(NamedTuple):
 
     def all_notes(self) -> tuple[str, ...]:
         """What the sensors want said beside the figures, now; prices have notes of their own."""
+        # Copies, because the sampler's thread may change them meanwhile.
         found: list[str] = []
-        for runner in self.sampler.runners:
+        for runner in list(self.sampler.runners):
             found += runner.notes
-        found += [f"{name}: {why}" for name, why in self.opened.absent.items() if why == NO_ANSWER]
-        for fault in self.pipeline.faults.values():
+        found += [f"{name}: {why}" for name, why in list(self.opened.absent.items()) if why == NO_ANSWER]
+        for fault in list(self.pipeline.faults.values()):
             found.append(f"{fault.source}{' ' + fault.device_id if fault.device_id else ''}: {fault.what}")
-        for device in self.pipeline.still:
+        for device in list(self.pipeline.still):
             found.append(f"{device}: its counter stands still, so its energy is unknown")
         return tuple(dict.fromkeys(found))
 
