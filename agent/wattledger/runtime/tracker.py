@@ -1,4 +1,5 @@
-"""This process's own meter, behind ``track``: one session, made at the first span, shared by all.
+"""Behind ``track``: one meter, made at the first span, shared by all: the node's agent if its socket answers, else a session of
+our own.
 
 Everything that can fail is caught here: a run that cannot be measured is a run whose footprint says why.
 """
@@ -14,22 +15,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wattledger.core.accounts import WORK_KINDS, SpanAccount, merge
-from wattledger.core.footprint import Footprint, assemble
+from wattledger.core.footprint import Footprint
 from wattledger.core.model import Boundary, Instant, Work, Workload
 from wattledger.core.pipeline import Step
 from wattledger.runtime import clock, host, warn
-from wattledger.runtime.build import Plan, Session, open_session
+from wattledger.runtime.assembly import footprint_of_run
+from wattledger.runtime.build import Plan, open_session
 from wattledger.runtime.config import Config, ConfigError, load
 from wattledger.runtime.gpu_sync import asynchronous, synchronise
-from wattledger.runtime.identity import identity, unmeasured, work_of, workload_of
-from wattledger.runtime.prices import gain_of, mismatch_g95, price_list
+from wattledger.runtime.identity import unmeasured, workload_of
+from wattledger.runtime.local import LocalMeter
+from wattledger.runtime.opening import Scope
+from wattledger.runtime.span_meter import SpanMeter
 from wattledger.runtime.warn import warn_once
 
 if TYPE_CHECKING:
     from wattledger.track import Run, Track
-
-
-PROVISIONAL = "asked before every sensor had moved since its end: what they had not shown yet is at their last known power"
 
 
 class Entered(NamedTuple):
@@ -42,7 +43,7 @@ class Entered(NamedTuple):
 
 
 class Tracker:
-    """State: the session (``None`` until the first span), why there is none, the runs that wait for their accounts, and a
+    """State: the meter (``None`` until the first span), why there is none, the runs that wait for their accounts, and a
     generation that a fork increases, so that a child never touches its parent's sensors."""
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class Tracker:
         self._begin_anew(None)
 
     def _begin_anew(self, unmeasured: str | None) -> None:
-        self._session: Session | None = None
+        self._meter: SpanMeter | None = None
         self._unmeasured = unmeasured
         self._making = threading.Lock()
         self._counting = threading.Lock()
@@ -64,8 +65,8 @@ class Tracker:
         """Begin the run's span (``whole``: it is another piece of that run); on any failure the run is unmeasured and says so."""
         spec = run._spec
         try:
-            session = self._session or self._make(spec)
-            if session is None:
+            meter = self._meter or self._make(spec)
+            if meter is None:
                 run._notes.append(self._unmeasured or "not measured")
                 return
             if run.parent is None and spec.sync == "auto":
@@ -73,12 +74,12 @@ class Tracker:
                     run._notes += synchronise().notes
             elif run.parent is None:
                 run._notes.append("sync is off: GPU work still queued at a boundary is counted after it")
-            self._enter(run, whole or run, session)
+            self._enter(run, whole or run, meter)
         except Exception as bug:
             run._notes.append(f"not measured: {bug!r}")
             warn_once("enter", f"this run is not measured: {bug!r}")
 
-    def _enter(self, run: "Run", whole: "Run", session: Session) -> None:
+    def _enter(self, run: "Run", whole: "Run", meter: SpanMeter) -> None:
         span = next(self._spans)
         workload = workload_of(run)
         parent = run.parent._span if run.parent is not None and run.parent._generation == self.generation else None
@@ -86,41 +87,41 @@ class Tracker:
 
         def make(at: Instant) -> Boundary:
             return Boundary(
-                span, at, "enter", workload, session.tree, parent, clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
+                span, at, "enter", workload, meter.tree, parent, clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
             )
 
         run._span, run._generation = span, self.generation
         whole._spans.add(span)
         self._runs[span] = whole
         self._entered[span] = Entered(weakref.ref(run), thread, workload, threading.current_thread() is threading.main_thread())
-        session.sampler.enter(make)
+        meter.enter(make)
 
     def leave(self, run: "Run") -> None:
         """End the run's span."""
         run._left = True
-        if run._span is None or run._generation != self.generation or self._session is None:
+        if run._span is None or run._generation != self.generation or self._meter is None:
             return
         try:
             if run.parent is None and run._spec.sync == "auto" and asynchronous():
                 # Not noted twice: what could not be waited for at the start was said there.
                 run._synced = bool(synchronise().frameworks)
-            self._leave(run, self._session)
+            self._leave(run, self._meter)
         except Exception as bug:
             run._notes.append(f"its end was not measured: {bug!r}")
             warn_once("leave", f"the end of a run was not measured: {bug!r}")
 
-    def _leave(self, run: "Run", session: Session) -> None:
+    def _leave(self, run: "Run", meter: SpanMeter) -> None:
         span, thread = run._span, threading.get_native_id()
         assert span is not None
         entered = self._entered.pop(span, None)
-        workload = entered.workload if entered is not None else session.tree
+        workload = entered.workload if entered is not None else meter.tree
 
         def make(at: Instant) -> Boundary:
             return Boundary(
-                span, at, "leave", workload, session.tree, None, clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
+                span, at, "leave", workload, meter.tree, None, clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
             )
 
-        session.sampler.leave(make)
+        meter.leave(make)
 
     def around(self) -> "Run | None":
         """For a span in a thread that was started without a context: the outermost run open in the main thread, whose work it
@@ -137,8 +138,8 @@ class Tracker:
         if own_clock:
             yield Boundary(0, at, "mark", tree, tree, None, clock.process_cpu_ns())
         spans = list(self._entered.items())
-        if len(spans) > 1 and self._session is not None:
-            procfs = str(self._session.config["paths.procfs"])
+        if len(spans) > 1 and self._meter is not None:
+            procfs = str(self._meter.config["paths.procfs"])
             looked = {thread: host.thread_cpu_ns(procfs, thread) for thread in {entered.thread for _, entered in spans}}
             for span, entered in spans:
                 yield Boundary(span, at, "mark", entered.workload, tree, None, None, entered.thread, looked[entered.thread])
@@ -154,9 +155,9 @@ class Tracker:
             while at is not None:
                 at._work = [a + b for a, b in zip(at._work, counts, strict=True)]
                 at = at.parent
-        if run._span is None or run._generation != self.generation or self._session is None:
+        if run._span is None or run._generation != self.generation or self._meter is None:
             return
-        self._session.sampler.put([Work(workload_of(run), clock.now(), *counts, span=run._span)])
+        self._meter.put(Work(workload_of(run), clock.now(), *counts, span=run._span))
 
     # --- footprints -----------------------------------------------------------------------------------------------------
 
@@ -164,100 +165,92 @@ class Tracker:
         """The run's footprint; what cannot be known is absent and said, and nothing is raised."""
         if run.final is not None:
             return run.final
-        session = self._session
-        if run._span is None or session is None or run._generation != self.generation:
+        meter = self._meter
+        if run._span is None or meter is None or run._generation != self.generation:
             return unmeasured(run, run._notes or [self._unmeasured or "this run was measured by the parent process"])
         try:
-            return self._footprint(run, session)
+            return self._footprint(run, meter)
         except Exception as bug:
             warn_once("footprint", f"no footprint: {bug!r}")
             return unmeasured(run, [f"no footprint: {bug!r}"])
 
-    def _footprint(self, run: "Run", session: Session) -> Footprint:
-        if run._spans and session.sampler.ripe():
-            session.sampler.tick()
-        if not run._spans and run._settled is not None:
-            found = self._assemble(run, session, run._settled, run._settled.left or clock.now(), [])
+    def _footprint(self, run: "Run", meter: SpanMeter) -> Footprint:
+        ended = run._left and not run._unfinished
+        if run._spans:
+            meter.settle(run._spans, ended=ended)
+        settled, seen = run._settled, meter.look(run._spans) if run._spans else None
+        while run._settled is not settled:  # settled while we looked: nothing is to be missed, or counted twice
+            settled, seen = run._settled, meter.look(run._spans) if run._spans else None
+        if seen is None or not seen.accounts:
+            assert settled is not None
+            found = footprint_of_run(run, meter, settled, end=settled.left or clock.now(), notes=[])
             run.final = None if run._unfinished else found
             return found
-        pipeline, at = session.sampler.view()
-        settled = [] if run._settled is None else [run._settled]
-        # Provisional, but only once: what was read of a run that has ended does not change under its reader.
-        account = merge([*settled, *(a for span in sorted(run._spans) if (a := pipeline.spans.find(span)) is not None)])
-        ended = run._left and not run._unfinished
-        notes = [PROVISIONAL] if ended else []
-        found = self._assemble(run, session, account, account.left or at, notes)
+        account = merge([*([] if settled is None else [settled]), *seen.accounts])
+        notes = [seen.note] if ended else []
+        found = footprint_of_run(run, meter, account, end=account.left or seen.at, notes=notes)
         if ended and found.energy_j is None:
             return found._replace(notes=("too short for a reading yet: ask again in a moment", *found.notes[1:]))
-        if ended:
+        if ended and not meter.settles_late:
+            # Provisional, but only once: what was read of a run that has ended does not change under its reader.
             run.final = found
         return found
 
-    def _assemble(
-        self, run: "Run", session: Session, account: SpanAccount, end: Instant, notes: list[str]
-    ) -> Footprint:
-        prices = session.prices
-        if run._spec.zone is not None:
-            try:
-                prices = price_list(session.config, session.environ, run._spec.zone)
-            except ConfigError as wrong:
-                warn_once(f"zone {run._spec.zone}", str(wrong))
-                notes = [*notes, str(wrong)]
-        gpu = any(session.pipeline.totals.devices[d].kind == "gpu" and sums.active_uj for (d, _), sums in account.lanes.items())
-        if gpu and run._left and run.parent is None and run._spec.sync == "auto" and not run._synced:
-            notes = [*notes, "no framework that can be waited for: GPU work still queued at the run's end is counted after it"]
-        if any(run._work):
-            account.work = work_of(run)
-        return assemble(
-            identity(run, session),
-            account,
-            session.pipeline.totals.devices,
-            end=end,
-            factors=prices.factors,
-            gain_of=gain_of,
-            mismatch_g95=mismatch_g95((end.mono_ns - account.entered.mono_ns) / 1e9),
-            notes=[*notes, *run._notes, *session.all_notes(), *prices.notes],
-        )
+    # --- the meter ------------------------------------------------------------------------------------------------------
 
-    # --- the session ----------------------------------------------------------------------------------------------------
-
-    def _make(self, spec: "Track") -> Session | None:
+    def _make(self, spec: "Track") -> SpanMeter | None:
         with self._making:
-            if self._session is not None or self._unmeasured is not None:
-                return self._session
+            if self._meter is not None or self._unmeasured is not None:
+                return self._meter
             environ = dict(os.environ)
-            rank = host.rank_of(environ)
-            if rank is not None and rank.local > 0:
-                self._unmeasured = f"rank {rank.local} of {rank.size} on this node: local rank 0 measures for all of them"
-                return None
-            launcher = host.launcher_pid(environ)
-            root = launcher if launcher is not None else os.getpid()
-            tree = Workload(f"pid {root}")
-            plan = Plan(tree, (root,), whole_machine=spec.scope == "host", on_step=self._settle)
-            plan = plan._replace(marks=partial(self._marks, tree=tree, own_clock=launcher is None))
-            self._session = self._open(environ, spec.config, plan)
-            atexit.register(self._session.sampler.stop)
-            return self._session
+            config = _loaded(environ, spec.config)
+            said: list[str] = []
+            self._meter = self._agent(config, environ, said) or self._own(config, environ, spec, said)
+            if self._meter is not None:
+                for warning in config.warnings:
+                    warn_once(warning, warning)
+                atexit.register(self._meter.stop)
+            return self._meter
 
-    def _open(self, environ: Mapping[str, str], config: str | Mapping[str, Any] | None, plan: Plan) -> Session:
-        """A wrong configuration is one warning and the defaults."""
+    def _agent(self, config: Config, environ: Mapping[str, str], said: list[str]) -> SpanMeter | None:
+        """The node's agent, if there is one; one that does not answer is named in ``said``."""
+        path = str(config["agent.socket"])
+        if not path or not os.path.exists(path):
+            return None
+        from wattledger.runtime.remote import AgentMeter, Refused  # sockets are loaded only where there is one
+
         try:
-            flags = config if isinstance(config, Mapping) else None
-            loaded = load(environ, file=config if isinstance(config, str) else None, flags=flags)
-            for warning in loaded.warnings:
-                warn_once(warning, warning)
-            return open_session(loaded, environ, plan)
+            return AgentMeter(config, environ, settled=self._settle_one, wanted=self._runs.__contains__)
+        except Refused as why:
+            said.append(f"the agent at {path} does not measure this run ({why}), so the program measures itself")
+            return None
+
+    def _own(self, config: Config, environ: Mapping[str, str], spec: "Track", said: list[str]) -> SpanMeter | None:
+        rank = host.rank_of(environ)
+        if rank is not None and rank.local > 0:
+            self._unmeasured = f"rank {rank.local} of {rank.size} on this node: local rank 0 measures for all of them"
+            return None
+        launcher = host.launcher_pid(environ)
+        root = launcher if launcher is not None else os.getpid()
+        tree = Workload(f"pid {root}")
+        plan = Plan(Scope(tree, (root,), whole_machine=spec.scope == "host"), on_step=self._settle)
+        plan = plan._replace(marks=partial(self._marks, tree=tree, own_clock=launcher is None))
+        try:
+            return LocalMeter(open_session(config, environ, plan), said)
         except (ConfigError, KeyError) as wrong:
             warn_once("configuration", f"{wrong}; using the defaults")
-            return open_session(Config({}), environ, plan)
+            return LocalMeter(open_session(Config({}), environ, plan), said)
 
     def _settle(self, step: Step) -> None:
         for account in step.settled:
-            run = self._runs.pop(account.span, None)
-            if run is not None:
-                # Folded at once: a data loader may settle a million pieces.
-                run._settled = account if run._settled is None else merge([run._settled, account])
-                run._spans.discard(account.span)
+            self._settle_one(account)
+
+    def _settle_one(self, account: SpanAccount) -> None:
+        run = self._runs.pop(account.span, None)
+        if run is not None:
+            # Folded at once: a data loader may settle a million pieces.
+            run._settled = account if run._settled is None else merge([run._settled, account])
+            run._spans.discard(account.span)
 
     def before_fork(self) -> None:
         """Names are drawn when they are first asked for; an open run's must be the same in parent and child."""
@@ -268,13 +261,24 @@ class Tracker:
     def forked(self) -> None:
         """In a forked child: the parent's sensors, thread and lock are not ours.  If the parent has a span open, our energy is in
         it."""
-        if self._session is not None:
+        if self._meter is not None:
             # The handler came along with the fork; the sensors, threads and locks it would touch are the parent's.
-            atexit.unregister(self._session.sampler.stop)
+            atexit.unregister(self._meter.stop)
+            self._meter.forked()
         warn.forked()
         self.generation += 1
         measured = f"this process was forked inside a run of process {os.getppid()}, which measures it"
         self._begin_anew(measured if self._entered else None)
+
+
+def _loaded(environ: Mapping[str, str], config: str | Mapping[str, Any] | None) -> Config:
+    """The configuration; a wrong one is one warning and the defaults."""
+    try:
+        flags = config if isinstance(config, Mapping) else None
+        return load(environ, file=config if isinstance(config, str) else None, flags=flags)
+    except (ConfigError, KeyError) as wrong:
+        warn_once("configuration", f"{wrong}; using the defaults")
+        return Config({})
 
 
 TRACKER = Tracker()

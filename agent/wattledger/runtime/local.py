@@ -1,0 +1,56 @@
+"""This process measures itself: a session of its own, behind the surface that ``track`` uses."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from wattledger.core.accounts import SpanAccount
+from wattledger.core.model import Boundary, Device, Instant, Work
+from wattledger.runtime.build import Session
+from wattledger.runtime.prices import PriceList
+from wattledger.runtime.span_meter import Seen
+
+PROVISIONAL = "asked before every sensor had moved since its end: what they had not shown yet is at their last known power"
+
+
+class LocalMeter:
+    """A session as a ``SpanMeter``.  ``said``: why it is not the agent that measures, if that must be said."""
+
+    others_known = True
+    settles_late = False
+
+    def __init__(self, session: Session, said: Sequence[str] = ()) -> None:
+        self.session = session
+        self.tree, self.host = session.tree, session.host
+        self.config, self.environ = session.config, session.environ
+        self._said = said
+        self.stop = session.sampler.stop
+
+    def enter(self, make: Callable[[Instant], Boundary]) -> None:
+        self.session.sampler.enter(make)
+
+    def leave(self, make: Callable[[Instant], Boundary]) -> None:
+        self.session.sampler.leave(make)
+
+    def put(self, work: Work) -> None:
+        self.session.sampler.put([work])
+
+    def settle(self, spans: Collection[int], *, ended: bool) -> None:
+        """Close the cell if it is long enough."""
+        if spans and self.session.sampler.ripe():
+            self.session.sampler.tick()
+
+    def look(self, spans: Collection[int]) -> Seen:
+        """A copy whose cell is closed now, without disturbing anything."""
+        pipeline, at = self.session.sampler.view()
+        return Seen([a for span in sorted(spans) if (a := pipeline.spans.find(span)) is not None], at, PROVISIONAL)
+
+    def devices(self) -> Mapping[str, Device]:
+        return self.session.pipeline.totals.devices
+
+    def prices(self) -> PriceList:
+        return self.session.prices
+
+    def notes(self, account: SpanAccount) -> Sequence[str]:
+        return (*self._said, *self.session.all_notes())
+
+    def forked(self) -> None:
+        """The sensors, threads and locks are the parent's: nothing is touched."""
