@@ -208,7 +208,7 @@ with track(job="doomed") as run:
         until(lambda: by_job(node).get("doomed", 0) > 0, "it is measured")
         program.send_signal(signal.SIGKILL)
         program.communicate()
-    until(lambda: node.clients == set(), "its end is seen")
+    until(lambda: not node.clients, "its end is seen")
     node.stop_ticking()
     assert list(node.pipeline.spans.open_accounts()) == []
     assert node.residual_uj == {}

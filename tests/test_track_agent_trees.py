@@ -98,7 +98,7 @@ def test_a_program_in_a_wrapped_script_has_its_energy(node: Node, tmp_path: Path
     settings = blind(tmp_path, WATTLEDGER_AGENT_SOCKET=node.path)
     done = run(command("run", "--job", "sim", "--", "sh", "-c", f"{sys.executable} {tmp_path}/inner.py; true"), settings)
     assert float(done.out.splitlines()[-1]) == pytest.approx(30, rel=0.1)
-    until(lambda: node.clients == set(), "all claims are over")
+    until(lambda: not node.clients, "all claims are over")
     node.stop_ticking()
     jobs = {w.job for w, *_ in node.pipeline.totals.energy_uj}
     assert {"inner", "sim"} <= jobs
@@ -113,4 +113,4 @@ def test_a_wrapped_command_is_claimed_in_the_agents_books(node: Node, tmp_path: 
     [(rank, said)] = [(c.rank, c.workload) for c in node.claims() if c.workload is not None and c.workload.job == "sim"]
     assert rank == "program"
     assert dict(said.labels)["team"] == "x"
-    until(lambda: node.clients == set(), "claimed no more")
+    until(lambda: not node.clients, "claimed no more")

@@ -5,7 +5,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ class Users:
     name, edge = "users", False
     period_ns: int | None = None
 
-    def __init__(self, clients: set[int], *, stranger: bool) -> None:
+    def __init__(self, clients: Mapping[int, int], *, stranger: bool) -> None:
         self._clients, self._stranger = clients, stranger
         self._known: frozenset[int] = frozenset()
         self._looked = Instant(0, 0)
@@ -69,7 +69,7 @@ class Node:
         self, path: str, *, now: Callable[[], Instant] = clock.now, power_w: float = 100, stranger: bool = False, **house: Any
     ) -> None:
         self.path = path
-        self.clients: set[int] = set()
+        self.clients: dict[int, int] = {}
         self.batches: list[Batch] = []
         self.settled: list[SpanAccount] = []
         self.logged: list[str] = []

@@ -58,7 +58,8 @@ def environ(folder: Path, **more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("WATTLEDGER_", *RANKS))}
     path = [str(ROOT / "agent"), str(ROOT / "exporters"), *filter(None, [kept.get("PYTHONPATH")])]
     homes = {name: str(folder / name) for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "HOME")}
-    return {**kept, **homes, "PYTHONPATH": os.pathsep.join(path), **more}
+    nobody = {"WATTLEDGER_AGENT_SOCKET": str(folder / "no-agent.sock")}  # this machine may have an agent of its own
+    return {**kept, **homes, **nobody, "PYTHONPATH": os.pathsep.join(path), **more}
 
 
 def blind(folder: Path, **more: str) -> dict[str, str]:

@@ -287,5 +287,5 @@ def test_what_a_command_works_for_is_claimed_while_it_runs(node: Node, path: Pat
     until(lambda: node.server.connections == 0, "it ended")
     node.tick()
     node.tick()
-    until(lambda: node.clients == set(), "claimed no more")
+    until(lambda: not node.clients, "claimed no more")
     assert claimed(str(path) + "x", Workload("sim"), "r", 1) is None

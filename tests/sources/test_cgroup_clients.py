@@ -25,10 +25,10 @@ def test_a_clients_whole_tree_is_the_clients_and_taken_out_of_its_unit(groups: G
     groups.process(1, 0, ppid=0)
     groups.process(100, 1000, group=A)
     groups.process(101, 10, ppid=100, group=A)
-    clients: set[int] = set()
+    clients: dict[int, int] = {}
     meter = groups.meter(clients=lambda: clients)
     meter.read()
-    clients.add(100)
+    clients[100] = -1
     meter.read()
     assert meter.members() == {"pid:100": f"cgroup:{A}"}
     assert meter.cpu() == {}
@@ -45,13 +45,29 @@ def test_a_clients_whole_tree_is_the_clients_and_taken_out_of_its_unit(groups: G
     assert meter.cpu() == {f"cgroup:{A}": 10 * TICK}
 
 
+def test_what_a_client_used_since_it_first_spoke_is_its_own_from_the_first_read_on(groups: Groups) -> None:
+    groups.group(A)
+    groups.process(1, 0, ppid=0)
+    groups.process(100, 1000, group=A)
+    clients: dict[int, int] = {}
+    meter = groups.meter(clients=lambda: clients)
+    meter.read()
+    run(groups, 100, 1050, 50, group=A)  # it speaks when it has used 1,020: 30 of these 50 are its own
+    clients[100] = 1020
+    meter.read()
+    assert meter.cpu() == {"pid:100": 30 * TICK, f"cgroup:{A}": 20 * TICK}
+    run(groups, 100, 1060, 10, group=A)
+    meter.read()
+    assert meter.cpu() == {"pid:100": 10 * TICK}
+
+
 def test_a_clients_child_in_another_unit_is_taken_out_of_that_one(groups: Groups) -> None:
     groups.group(A)
     groups.group(SCOPE)
     groups.process(1, 0, ppid=0)
     groups.process(100, group=SCOPE)
     groups.process(101, ppid=100, group=A)
-    meter = groups.meter(clients=lambda: (100,))
+    meter = groups.meter(clients=lambda: {100: -1})
     meter.read()
     groups.process(101, 20, ppid=100, group=A)
     groups.use(A, 20 * TICK)
@@ -64,14 +80,14 @@ def test_a_client_in_another_clients_tree_is_told_with_it(groups: Groups) -> Non
     groups.process(1, 0, ppid=0)
     groups.process(100)
     groups.process(101, ppid=100)
-    clients = {101}
+    clients = {101: -1}
     meter = groups.meter(clients=lambda: clients)
     meter.read()
     groups.process(101, 10, ppid=100)
     groups.use("", 10 * TICK)
     meter.read()
     assert meter.cpu() == {"pid:101": 10 * TICK}
-    clients.add(100)  # one around it comes later
+    clients[100] = -1  # one around it comes later
     meter.read()
     assert meter.members()["pid:101"] == "pid:100"
     groups.process(101, 30, ppid=100)
@@ -83,11 +99,11 @@ def test_a_client_in_another_clients_tree_is_told_with_it(groups: Groups) -> Non
 def test_a_process_that_becomes_a_client_goes_on_under_its_name(groups: Groups) -> None:
     groups.process(1, 0, ppid=0)
     groups.process(100, 5)
-    clients: set[int] = set()
+    clients: dict[int, int] = {}
     meter = groups.meter(clients=lambda: clients)
     meter.read()
     run(groups, 100, 15, 10)
-    clients.add(100)
+    clients[100] = -1
     meter.read()
     run(groups, 100, 35, 20)
     meter.read()

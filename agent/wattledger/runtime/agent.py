@@ -67,7 +67,7 @@ def say(line: str) -> None:
 
 
 class Agent:
-    """State: the configuration in force, what is running, and when absent sensors were last looked for.
+    """State: the configuration in force, what is running, whether its limits were said, when absent sensors were looked for.
 
     ``file``: the configuration's; it is read again at ``reload``.  Raises ConfigError with one line where it cannot start.
     """
@@ -78,11 +78,12 @@ class Agent:
         self._demo = demo
         self._file, self._environ, self._flags = file, dict(environ), dict(flags or {})
         self.config = self._load()
-        self._clients: set[int] = set()
+        self._clients: dict[int, int] = {}
         self._stop = threading.Event()
         self._wanted: list[int] = []
         self._notify = Notify(environ)
         self._journal = Journal(say, clock.now)
+        self._noted = False
         self._looked_ns = clock.now().mono_ns
         self._started = clock.now()
         self._pushers = open_pushers(self.config, self._environ, started=self._started)
@@ -134,7 +135,8 @@ class Agent:
             clients=self._clients,
             host=host.host_name(self._environ),
             interval_s=self.config["agent.interval_s"],
-            notes=lambda: (*self.session.all_notes(), *self.session.prices.notes),
+            notes=lambda: self.session.all_notes(),
+            price_notes=lambda: self.session.prices.notes,
             operators=operators(str(self.config["agent.operators"])),
             procfs=str(self.config["paths.procfs"]),
             log=say,
@@ -152,7 +154,7 @@ class Agent:
         config = self.config
         keep_ns = int(config["agent.series_keep_s"] * 1e9)
         labels = {label for metric in CATALOG for label in metric.labels} | set(names)
-        scope = Scope(NODE, (), os.getpid(), whole_machine=True, clients=lambda: tuple(self._clients), demo=self._demo)
+        scope = Scope(NODE, (), os.getpid(), whole_machine=True, clients=lambda: dict(self._clients), demo=self._demo)
         place = Opened(config, self._environ, scope, []).host("cgroup")
         self._members = Membership(whereabouts(place), lambda: tuple(self._clients))
         plan = Plan(
@@ -205,7 +207,7 @@ class Agent:
         runners = self.session.sampler.runners
         found = ", ".join(f"{r.source.name} ({len(r.devices)})" if r.devices else r.source.name for r in runners)
         listen = str(self.config["agent.listen"]).rpartition(":")[0] or "[::]"
-        return (f"agent {__version__} on {self.session.host}: http://{listen}:{self.web.port}/metrics, "
+        return (f"agent {__version__} on {self.session.host}: {self.web.scheme}://{listen}:{self.web.port}/metrics, "
                 f"socket {self.config['agent.socket'] if self._control else 'none'}, sources: {found or 'none'}")  # fmt: skip
 
     def _signal(self, number: int, _frame: object) -> None:
@@ -223,6 +225,10 @@ class Agent:
             return False
         self._journal.look(self.session.sampler.runners, self.session.opened.missed())
         at = self.publisher.at
+        if at is not None and not self._noted:
+            self._noted = True  # once: what cannot be known here, and why
+            for note in dict.fromkeys(note for runner in list(self.session.sampler.runners) for note in runner.notes):
+                say(note)
         age_ns = clock.now().mono_ns - (at or self._started).mono_ns
         if age_ns < 10 * max(1.0, self.config["agent.interval_s"]) * 1e9:
             self._notify.alive(f"{len(self.session.sampler.devices())} devices, {len(self._clients)} programs connected")

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from wattledger.runtime.warn import warn_once
 
-CONNECT_S = 0.2
-GREET_S = 0.5
+CONNECT_S = 0.5
+GREET_S = 2.0  # once in a program: a loaded node must not be metered twice
 RETRY_S = (0.5, 5.0)
 BUFFER_BYTES = 256 * 1024
 # The agent hangs up on who says more than 20,000 lines in a second: in none are there more than these two together.

@@ -1,5 +1,6 @@
 """Opens sources one by one from an explicit table, and tells each what it may know of the place it runs in."""
 
+import contextlib
 import importlib
 import os
 import threading
@@ -36,7 +37,8 @@ DEMO = {"demo": "wattledger.sources.demo"}
 WITNESSES = ("procfs", "portable")  # who used what, of a program: they need a process to watch
 NODE = ("redfish", "ipmi", "promquery", "cgroup", "kubernetes", "slurm")  # of a whole node: the agent's
 DRIVERS = ("nvml", "amdsmi")  # calls into them may never come back
-REMOTE = ("redfish", "ipmi", "promquery", "kubernetes", "slurm")  # ask a network, a tool or many files: nobody waits for them
+REMOTE = ("redfish", "ipmi", "promquery")  # ask a network or a tool: nobody waits for them
+NAMING = ("kubernetes", "slurm")  # ask the node's own daemons: waited for a little, or what begins now is paid for without its name
 VISIBILITY = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 OPEN_S = 3.0  # a driver that has not answered by then hangs; the others go on without it
 NO_ANSWER = f"the driver did not answer within {OPEN_S:g} s, so its devices are not counted"
@@ -46,15 +48,16 @@ class Scope(NamedTuple):
     """What the sources of a session are for.
 
     ``roots``: process ids whose trees are metered; none yet: ``attend`` names them; ``agent_pid``: the meter's own process, where
-    it is not the metered one; ``whole_machine``: GPUs hidden from this process are metered too; ``clients``: for a node's session,
-    the roots of the trees that have said who they are; ``demo``: a made-up node takes the place of every source.
+    it is not the metered one; ``whole_machine``: GPUs hidden from this process are metered too; ``clients``: for a node's
+    session, the roots of the trees that have said who they are, with their CPU time (ticks) when they first did; ``demo``: a
+    made-up node takes the place of every source.
     """
 
     tree: Workload
     roots: tuple[int, ...]
     agent_pid: int | None = None
     whole_machine: bool = False
-    clients: Callable[[], tuple[int, ...]] | None = None
+    clients: Callable[[], Mapping[int, int]] | None = None
     demo: bool = False
 
     @property
@@ -64,7 +67,7 @@ class Scope(NamedTuple):
 
 
 class Opened:
-    """Opens sources one by one.  State: those that are open, and why the rest is absent."""
+    """Opens sources one by one.  State: those that are open, why the rest is absent, and who of these refuses or has been lost."""
 
     def __init__(self, config: Config, environ: Mapping[str, str], scope: Scope, agent_threads: list[int]) -> None:
         self.config, self._environ, self._scope = config, environ, scope
@@ -74,6 +77,8 @@ class Opened:
         self._open: dict[str, Source] = {}
         self._fetch: Fetch | None = None
         self.absent: dict[str, str] = {}
+        self._refused: set[str] = set()
+        self._lost: set[str] = set()
 
     def all(self) -> Iterator[Runner]:
         """Open every source that this session has a use for and that is not open yet."""
@@ -87,16 +92,20 @@ class Opened:
         return name not in NODE and (bool(self.roots) or name not in WITNESSES)
 
     def missed(self) -> dict[str, str]:
-        """Sources that somebody configured and that are not there, with why: their absence is news, that of others is not."""
-        return {name: why for name, why in list(self.absent.items()) if self._asked_for(name)}
+        """Sources that somebody configured, that are there but refuse, or were there before, with why: their absence is news, that
+        of others is not."""
+        news = self._refused | self._lost
+        return {name: why for name, why in list(self.absent.items()) if name in news or self._asked_for(name)}
 
     def _asked_for(self, name: str) -> bool:
         keys = [f"sources.{name}.{key}" for key in SOURCE_KEYS.get(name, {})]
         return any(self.config.origin(key) != "default" and self.config[key] for key in keys)
 
-    def let_go(self, name: str) -> None:
-        """This source is not read any more; what it covered is open to others."""
+    def let_go(self, name: str, *, lost: bool = False) -> None:
+        """This source is not read any more; what it covered is open to others.  ``lost``: because it went away by itself."""
         self._open.pop(name, None)
+        if lost:
+            self._lost.add(name)
 
     def _measured(self) -> frozenset[str]:
         """Kinds of device that a sensor opened so far covers."""
@@ -112,12 +121,15 @@ class Opened:
             return None
         remote = name in REMOTE
         wait_s = 0.0 if remote else COLLECT_S
-        return Runner(source, clock.now, can_hang=remote or name in DRIVERS, threads=self._agent_threads, wait_s=wait_s)
+        can_hang = remote or name in NAMING or name in DRIVERS
+        return Runner(source, clock.now, can_hang=can_hang, threads=self._agent_threads, wait_s=wait_s)
 
     def open(self, name: str) -> Source | None:
         """The source, or ``None`` with the reason in ``absent``."""
         self.absent.pop(name, None)
+        self._refused.discard(name)
         if not self.config[f"sources.{name}.enabled"]:
+            self._lost.discard(name)
             self.absent[name] = "switched off in the configuration"
             return None
         if name == "hwmon" and "cpu" in self._measured():
@@ -133,13 +145,13 @@ class Opened:
             thread.join(OPEN_S)
         else:
             self._try(name, box)
-        if not box:
-            self.absent[name] = NO_ANSWER
-            return None
-        if isinstance(box[0], Exception):
-            self.absent[name] = str(box[0])
+        if not box or isinstance(box[0], Exception):
+            self.absent[name] = str(box[0]) if box else NO_ANSWER
+            if not box or self._is_denied(name):
+                self._refused.add(name)
             return None
         self._open[name] = box[0]
+        self._lost.discard(name)
         return box[0]
 
     def _try(self, name: str, box: list[Source | Exception]) -> None:
@@ -151,6 +163,14 @@ class Opened:
             # Not a missing sensor but our mistake: said once, and the other sources go on.
             warn_once(f"bug in source {name}", traceback.format_exc().rstrip())
             box.append(bug)
+
+    def _is_denied(self, name: str) -> bool:
+        """Whether a node's sensor is there, and only the right to read it is not."""
+        if not self._scope.is_node or name in (*DRIVERS, *REMOTE, *NAMING):
+            return False
+        with contextlib.suppress(Exception):  # opening it has said what there is to say
+            return any(found.state == "denied" for found in importlib.import_module(self._table[name]).examine(self.host(name)))
+        return False
 
     def host(self, name: str) -> Host:
         """What this source is told."""

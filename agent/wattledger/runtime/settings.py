@@ -42,7 +42,7 @@ SOURCE_KEYS: dict[str, dict[str, Key]] = {
     "rapl": {},
     "hwmon": {},
     "nvml": {
-        "dcgm_url": Key("", "str", "a local dcgm-exporter, e.g. http://127.0.0.1:9400/metrics: how busy MIG slices are, before Hopper"),
+        "dcgm_url": Key("", "str", "a dcgm-exporter, e.g. http://127.0.0.1:9400/metrics: how busy MIG slices are, before Hopper"),
     },
     "amdsmi": {},
     "jetson": {},

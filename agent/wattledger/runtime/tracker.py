@@ -236,10 +236,15 @@ class Tracker:
         plan = Plan(Scope(tree, (root,), whole_machine=spec.scope == "host"), on_step=self._settle)
         plan = plan._replace(marks=partial(self._marks, tree=tree, own_clock=launcher is None))
         try:
-            return LocalMeter(open_session(config, environ, plan), said)
+            session = open_session(config, environ, plan)
         except (ConfigError, KeyError) as wrong:
             warn_once("configuration", f"{wrong}; using the defaults")
-            return LocalMeter(open_session(Config({}), environ, plan), said)
+            session = open_session(Config({}), environ, plan)
+        if session.config["exporters.otlp.enabled"] or session.config["exporters.pushgateway.url"]:
+            from wattledger.runtime.exporters import push_at_exit
+
+            push_at_exit(session, started=clock.now())  # before the sampler's own end is registered: what is first runs last
+        return LocalMeter(session, said)
 
     def _settle(self, step: Step) -> None:
         for account in step.settled:

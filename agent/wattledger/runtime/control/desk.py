@@ -1,13 +1,13 @@
 """What programs say → samples: boundaries, claims and work under the kernel's names, with forged ones taken out."""
 
 import itertools
-from collections.abc import Callable, Iterator, MutableSet
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import NamedTuple
 
 from wattledger.core.claims import VOUCHED
 from wattledger.core.model import Boundary, Claim, Instant, Rank, Sample, Work, Workload
 from wattledger.runtime.control.clients import Client, Open
-from wattledger.runtime.control.peers import ancestors, spoken_for
+from wattledger.runtime.control.peers import ancestors, own_ticks, spoken_for
 from wattledger.runtime.control.protocol import OPEN_SPANS, Done, Enter, Leave, Says, TooMuch, Wrong
 
 BELIEVED_NS = 5_000_000_000
@@ -29,7 +29,7 @@ class Desk:
     ``clients``: the processes that speak for themselves, shared with the source that watches them.
     """
 
-    def __init__(self, clients: MutableSet[int], procfs: str, log: Callable[[str], None]) -> None:
+    def __init__(self, clients: MutableMapping[int, int], procfs: str, log: Callable[[str], None]) -> None:
         self.owners: dict[int, Owner] = {}
         self.closed = Instant(0, 0)  # the end of the last cell; set by whoever closes it
         self._clients, self._procfs, self._log = clients, procfs, log
@@ -113,7 +113,7 @@ class Desk:
                 raise TooMuch(f"more than {MOST_CLAIMED} processes claimed")
             client.claimed.add(pid)
             self._speaking[pid] = self._speaking.get(pid, 0) + 1
-            self._clients.add(pid)
+            self._clients[pid] = own_ticks(self._procfs, pid)
         yield claim
 
     def gone(self, client: Client, now: Instant) -> list[Boundary]:
@@ -136,7 +136,7 @@ class Desk:
         self._parted, self._parting = self._parting, set()
         for pid in over:
             self._speaking.pop(pid, None)
-            self._clients.discard(pid)
+            self._clients.pop(pid, None)
         return [Claim(f"pid:{pid}", now, None, rank) for pid in over for rank in RANKS]
 
     def forget(self, numbers: list[int]) -> None:

@@ -1,6 +1,6 @@
 """One message of a program → what is done about it."""
 
-from collections.abc import Callable, Iterable, MutableSet, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from typing import NamedTuple, Protocol
 
 from wattledger.core.model import Boundary, Instant, Sample
@@ -26,14 +26,15 @@ class Edges(Protocol):
 class House(NamedTuple):
     """What the server is told of the agent it works for.
 
-    ``put`` takes samples from any thread.  ``clients``: process ids that speak for themselves, changed by the server's thread.
+    ``put`` takes samples from any thread.  ``clients``: processes that speak for themselves, each with its own CPU time
+    (ticks) when it first did, changed by the server's thread.
     ``notes``: what the sensors want said beside all figures, ``price_notes`` the prices.  ``operators``: group ids that may see
     everybody's.  ``edges``: for a boundary that reads the sensors.  ``procfs`` must be of the agent's own PID namespace, as the
     kernel's word on peers is.
     """
 
     put: Callable[[Iterable[Sample]], None]
-    clients: MutableSet[int]
+    clients: MutableMapping[int, int]
     host: str
     interval_s: float = 1.0
     notes: Callable[[], Sequence[str]] = tuple

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from wattledger.sources._linux.tree import parse_stat, read_file
 from wattledger.sources.cgroup.paths import Identity, identify
 
 # asm-generic/socket.h; Python names only the first.
@@ -169,3 +170,10 @@ def _descendants(procfs: str, pid: int) -> list[int]:
         if len(found) > MOST_CHILDREN:
             break
     return found[1:]
+
+
+def own_ticks(procfs: str, pid: int) -> int:
+    """A process's own CPU time so far, in clock ticks; -1 where nobody can say."""
+    text = read_file(f"{procfs}/{pid}/stat")
+    found = parse_stat(text) if text else None
+    return -1 if found is None else found.own

@@ -1,6 +1,6 @@
 """Processes that speak to the agent, and the agent itself: each with its whole tree (the agent: alone), taken out of its groups."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from wattledger.core.model import Instant
@@ -24,7 +24,9 @@ class Part(NamedTuple):
 
 
 class Clients:
-    """State: the trees, each client's group and last time, each member's group and last own time."""
+    """``options``: gives the processes now, each with the own CPU time, in ticks, at which it first spoke (-1: unknown).
+
+    State: the trees, each client's group and last time, each member's group and last own time."""
 
     def __init__(self, procfs: str, options: object) -> None:
         self._ask = options if callable(options) else None
@@ -34,8 +36,9 @@ class Clients:
         self._own: dict[int, tuple[int, int]] = {}
         self._ticks: dict[int, int] = {}
         self._reads = 0
+        self._before: dict[int, int] = {}  # who is new but was there before, and the own time at which he first spoke (-1: unknown)
         self.inside: dict[int, int] = {}  # a client in another client's tree is told with it
-        self.born: dict[int, bool] = {}  # whether since the last read
+        self.born: dict[int, bool] = {}  # whether since the last read, or first spoke since then: from there on it is told
         self.ended: list[int] = []
 
     def close(self) -> None:
@@ -58,11 +61,12 @@ class Clients:
 
     def refresh(self, since: Instant | None, group_of: GroupOf) -> list[Part]:
         """What each client used since the last read, by group.  Afterwards ``born``, ``ended`` and ``inside``."""
-        wanted = set(self._ask()) if self._ask is not None else set()
-        self.born, self.ended = {}, []
+        spoke: Mapping[int, int] = self._ask() if self._ask is not None else {}
+        wanted = set(spoke)
+        self.born, self.ended, self._before = {}, [], {}
         self._let_go({*self._forest.roots, *self.inside} - wanted)
         for root in sorted(wanted - {*self._forest.roots, *self.inside}):
-            self._welcome(root, since)
+            self._welcome(root, since, spoke[root])
         if self._reads % LOOK_AGAIN_READS == 0:
             self._groups.clear()
             self._own = {pid: known for pid, known in self._own.items() if pid in self._forest.members}
@@ -70,9 +74,8 @@ class Clients:
         if not self._forest.roots:
             return []
         self._forest.refresh()
-        for root, born in self.born.items():
-            if not born:
-                self._baseline(root)
+        for root, known in self._before.items():
+            self._baseline(root, known)
         return [part for root in self._forest.roots for part in self._parts(root, group_of)]
 
     def memory(self, root: int) -> int:
@@ -86,28 +89,36 @@ class Clients:
             self._ticks.pop(root, None)
             self.ended.append(root)
 
-    def _welcome(self, root: int, since: Instant | None) -> None:
+    def _welcome(self, root: int, since: Instant | None, spoke_ticks: int) -> None:
         roots = set(self._forest.roots)
         outer = self._forest.add(root)
         for inner in roots - set(self._forest.roots):
             self.inside[inner] = root  # a tree around others' trees: theirs goes on as its own
             self._ticks.pop(inner, None)
             self.born.pop(inner, None)
+            self._before.pop(inner, None)
         if outer is None:
             return  # no such process, or not yet
         if outer != root:
             self.inside[root] = outer
             return
         start = self._forest.members[root].start
-        self.born[root] = since is not None and start * TICK_NS > since.mono_ns
+        born = since is not None and start * TICK_NS > since.mono_ns
+        if not born:
+            self._before[root] = spoke_ticks
+        self.born[root] = born or (since is not None and spoke_ticks >= 0)
         self._ticks[root] = 0
 
-    def _baseline(self, root: int) -> None:
-        """What it had used before it was a client stays whose it was."""
+    def _baseline(self, root: int, spoke_ticks: int) -> None:
+        """What it had used before it first spoke stays whose it was; of its children: before this read."""
         self._ticks[root] = self._forest.ticks(root)
         for pid, member in self._forest.members.items():
             if member.root == root:
                 self._own[pid] = member.start, member.own
+        first = self._forest.members.get(root)
+        if first is not None and 0 <= spoke_ticks <= first.own and self.born.get(root):
+            self._ticks[root] -= first.own - spoke_ticks
+            self._own[root] = first.start, spoke_ticks
 
     def _parts(self, root: int, group_of: GroupOf) -> list[Part]:
         """By each member's own growth; what came from those that ended counts where the root is."""
