@@ -14,7 +14,7 @@ def test_a_programs_totals_arrive_when_it_ends(tmp_path: Path) -> None:
             OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
             OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
         )
-        done = python("with track(job='sent') as run: time.sleep(0.3)\nout(1)", env)
+        done = python("with track(job='sent') as run: burn(0.3)\nout(1)", env)
         assert (done.value, done.err) == (1, "")
         jobs = {point.attributes["wattledger.job.name"] for point in collector.points() if point.metric == "wattledger.energy"}
         assert "sent" in jobs
