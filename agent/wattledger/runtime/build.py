@@ -107,7 +107,7 @@ def look_again(session: Session, say: Callable[[str], None]) -> None:
     sampler, opened = session.sampler, session.opened
     for gone in [runner for runner in sampler.runners if not runner.up]:
         sampler.runners.remove(gone)
-        opened.let_go(gone.source.name)
+        opened.let_go(gone.source.name, lost=True)
         gone.close()
     for runner in opened.all():
         kinds = {device.kind for device in runner.devices if device.inside is None}

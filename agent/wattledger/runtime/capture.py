@@ -26,6 +26,7 @@ TYPES = {
         model.Activity,
         model.Holding,
         model.Claim,
+        model.Member,
         model.IdleFloor,
         model.Boundary,
         model.Work,

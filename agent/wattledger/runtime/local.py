@@ -30,6 +30,9 @@ class LocalMeter:
     def leave(self, make: Callable[[Instant], Boundary]) -> None:
         self.session.sampler.leave(make)
 
+    def is_gone(self, now: Instant) -> bool:
+        return False
+
     def put(self, work: Work) -> None:
         self.session.sampler.put([work])
 

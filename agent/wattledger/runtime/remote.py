@@ -27,6 +27,7 @@ LOOK_S = 0.25
 ASKED_AT_ONCE = 1024
 AWAYS = 32
 FOREIGN_CLOCK_NS = 1_000_000_000
+GONE_NS = 10_000_000_000
 PROVISIONAL = "asked before the agent had closed the run's last cell: what it used since then is not in it yet"
 NO_CELL = "the agent has closed no cell since this run began: ask again in a moment"
 TOO_MANY = "the agent knows nothing of this run (more of them a second than it takes): its energy is in the run around it"
@@ -96,6 +97,11 @@ class AgentMeter:
         if not held.told or not self._link.up:
             held.lost()
             self._deliver(boundary.span)
+
+    def is_gone(self, now: Instant) -> bool:
+        """Whether the agent has been away for so long that the next run had better measure itself."""
+        away = self._away[-1] if self._away else None
+        return away is not None and away[1] is None and now.mono_ns - away[0].mono_ns > GONE_NS
 
     def put(self, work: Work) -> None:
         """Say what work was done."""

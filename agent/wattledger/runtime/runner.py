@@ -23,6 +23,8 @@ T = TypeVar("T")
 SLOW_NS = 20_000_000
 COLLECT_S = 0.25  # a full tick waits so long for a driver's fresh reading
 HOLE_NS = 5_000_000_000  # a source not read for longer was not covering its devices meanwhile
+HUNG_NS = 10_000_000_000  # a read that has not come back for longer hangs
+HUNG = f"a read has not come back for {HUNG_NS / 1e9:g} s; the other sources go on without this one"
 
 
 class Runner:
@@ -47,6 +49,7 @@ class Runner:
         self.errors = 0
         self.up = True
         self.failing = False  # whether the last read was not all that it should have been
+        self._all_fails = False  # and whether that was the whole source's failure, not one device's
         self.closed = False
         self.read_at_ns = 0
         # A register shows energy up to one refresh period late: four looks in that time tell when it moved well enough.
@@ -54,9 +57,11 @@ class Runner:
         self._now = now
         self._last_error = ""
         self._read_ns = 0
+        self._begun_ns: int | None = None  # of the read under way
         self._good_ns: int | None = None
         self._seen_ns = self._missed_ns = 0
         self._busy = threading.Lock()
+        self._parting = threading.Lock()
         self._worker: Worker | None = Worker(self) if can_hang else None
 
     @property
@@ -69,12 +74,22 @@ class Runner:
         """What the source wants said beside its figures."""
         return tuple(getattr(self.source, "notes", ()))
 
+    @property
+    def hangs(self) -> bool:
+        """Whether its thread is in a read that does not come back."""
+        begun_ns = self._begun_ns
+        return self._worker is not None and begun_ns is not None and self._now().mono_ns - begun_ns > HUNG_NS
+
     def health(self) -> Health:
         """For the snapshot."""
         silent_ns = 0 if self._good_ns is None else self._now().mono_ns - self._good_ns
         missed_ns = self._missed_ns + (silent_ns if silent_ns > HOLE_NS else 0)
         whole_ns = self._seen_ns + missed_ns
-        return Health(self.up, self._read_ns / 1e9, self.errors, self._last_error, self._seen_ns / whole_ns if whole_ns else None)
+        hangs = self.hangs
+        last_error = HUNG if hangs else self._last_error
+        coverage = self._seen_ns / whole_ns if whole_ns else None
+        up = self.up and not hangs and not (self.failing and self._all_fails)
+        return Health(up, self._read_ns / 1e9, self.errors, last_error, coverage)
 
     def read(self, full: bool) -> list[Sample]:
         """Samples read now, or by the worker since the last call.  Never raises, never waits long."""
@@ -85,27 +100,33 @@ class Runner:
             return self._worker.collect(full)
         # Someone else's call of this source is under way: if it is not back in time, it hangs, and we do not join it.
         if not self._busy.acquire(timeout=SLOW_NS / 1e9):
-            self._worker = Worker(self)
+            self._part_with()
             return []
         try:
             return self._timed(full)
         finally:
             self._busy.release()
 
+    def _part_with(self) -> None:
+        """From now on it is read on a thread of its own: one, however many have waited for it in vain."""
+        with self._parting:
+            self._worker = self._worker or Worker(self)
+
     def _timed(self, full: bool) -> list[Sample]:
         self.read_at_ns = self._now().mono_ns
         samples = self.call(full)
-        if self._read_ns > SLOW_NS and self._worker is None:
-            self._worker = Worker(self)
+        if self._read_ns > SLOW_NS:
+            self._part_with()
         return samples
 
     def call(self, full: bool) -> list[Sample]:
         """The source's own read, with its failures as faults."""
-        before = clock.elapsed_ns()
+        before, self._begun_ns = clock.elapsed_ns(), self._now().mono_ns
         try:
             samples = self._ask(full)
         finally:
             self._read_ns = clock.elapsed_ns() - before
+            self._begun_ns = None
         return samples
 
     def _ask(self, full: bool) -> list[Sample]:
@@ -122,13 +143,25 @@ class Runner:
             warn_once(f"bug in source {self.source.name}", traceback.format_exc().rstrip())
             return [self._fault(f"stopped by a bug: {bug!r}", gone=True)]
         faults = [sample for sample in samples if isinstance(sample, Fault)]
+        if faults:
+            self._all_fails = any(fault.device_id is None for fault in faults)
         self.errors += len(faults)
-        self.failing = bool(faults)
+        self.failing = self._fails_now(samples, bool(faults))
         for fault in faults:
             self._last_error = fault.what
         if full:
             self._cover(self._now().mono_ns)
         return samples
+
+    def _fails_now(self, samples: list[Sample], faulty: bool) -> bool:
+        """Whether it still fails: a source that asks seldom gives nothing in between, which is no sign of recovery.
+
+        One that may have nothing to say when all is well tells by itself (``failing``).
+        """
+        told = getattr(self.source, "failing", None)
+        if told is not None:
+            return faulty or bool(told)
+        return faulty if samples else self.failing
 
     def _cover(self, at_ns: int) -> None:
         """A good read covers the time since the one before it, unless that is too long ago."""
@@ -140,7 +173,7 @@ class Runner:
 
     def _fault(self, what: str, *, gone: bool) -> Fault:
         self.errors += 1
-        self.failing = True
+        self.failing = self._all_fails = True
         self._last_error = what
         return Fault(self.source.name, None, self._now(), what, gone)
 

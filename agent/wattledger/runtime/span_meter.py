@@ -37,6 +37,10 @@ class SpanMeter(Protocol):
 
     def leave(self, make: Callable[[Instant], Boundary]) -> None: ...
 
+    def is_gone(self, now: Instant) -> bool:
+        """Whether nobody measures any more, so that the next run needs another meter."""
+        ...
+
     def put(self, work: Work) -> None: ...
 
     def settle(self, spans: Collection[int], *, ended: bool) -> None:

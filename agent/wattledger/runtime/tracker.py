@@ -65,6 +65,8 @@ class Tracker:
         """Begin the run's span (``whole``: it is another piece of that run); on any failure the run is unmeasured and says so."""
         spec = run._spec
         try:
+            if self._meter is not None and not self._entered and self._meter.is_gone(clock.now()):
+                self._let_go(self._meter)
             meter = self._meter or self._make(spec)
             if meter is None:
                 run._notes.append(self._unmeasured or "not measured")
@@ -212,10 +214,16 @@ class Tracker:
                 atexit.register(self._meter.stop)
             return self._meter
 
+    def _let_go(self, gone: SpanMeter) -> None:
+        with self._making:
+            if self._meter is gone:
+                atexit.unregister(gone.stop)
+                gone.stop()
+                self._meter = None
+
     def _agent(self, config: Config, environ: Mapping[str, str], said: list[str]) -> SpanMeter | None:
         """The node's agent, if there is one; one that does not answer is named in ``said``."""
-        path = str(config["agent.socket"])
-        if not path or not os.path.exists(path):
+        if not (path := str(config["agent.socket"])) or not os.path.exists(path):
             return None
         from wattledger.runtime.remote import AgentMeter, Refused  # sockets are loaded only where there is one
 

@@ -142,6 +142,12 @@ class Web:
         assert self._server is not None, "not started"
         return int(self._server.socket.getsockname()[1])
 
+    @property
+    def scheme(self) -> str:
+        """``https`` where TLS is in force."""
+        assert self._server is not None, "not started"
+        return "https" if self._server.door.current().tls is not None else "http"
+
     def reload(self) -> None:
         """Read the web configuration again; a bad one is said and the one before stays in force."""
         if self._server is not None:
