@@ -55,6 +55,12 @@ def test_who_does_nothing_still_pays_for_what_it_holds() -> None:
     assert found == Split({}, {B: 40 * J}, 40 * J)
 
 
+def test_a_device_that_was_seen_to_rest_is_all_idle_whatever_its_floor() -> None:
+    assert share_out(cell(42, {IDLE: 1}, {B: 0.5}, floor_w=40)) == Split({}, {B: 21 * J, IDLE: 21 * J}, 42 * J)
+    assert share_out(cell(42, {IDLE: 1}, {B: 1.0})) == Split({}, {B: 42 * J}, 42 * J)
+    assert share_out(cell(42, {IDLE: 1, A: 1}, {B: 1.0}, floor_w=40)).active == {IDLE: J, A: J}
+
+
 def test_holders_of_more_than_all_share_it() -> None:
     assert share_out(cell(40, {}, {A: 1.0, B: 1.0}, floor_w=40)).held == {A: 20 * J, B: 20 * J}
     assert share_out(cell(40, {}, {A: 3.0, B: 1.0}, floor_w=40)).held == {A: 30 * J, B: 10 * J}

@@ -56,8 +56,8 @@ def hierarchies() -> tuple[Path, ...]:
 class Groups:
     """State: the folders and the processes that were made here, and nothing else: only these are removed and ended."""
 
-    def __init__(self) -> None:
-        self._tops = hierarchies()
+    def __init__(self, tops: tuple[Path, ...]) -> None:
+        self._tops = tops
         self._made: list[Path] = []
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -138,9 +138,9 @@ class Groups:
 
 
 @contextlib.contextmanager
-def groups() -> Iterator[Groups]:
-    """Groups that are gone afterwards.  Raises NoGroups."""
-    made = Groups()
+def groups(tops: tuple[Path, ...] = ()) -> Iterator[Groups]:
+    """Groups that are gone afterwards, in these mounts or in those that count here.  Raises NoGroups."""
+    made = Groups(tops or hierarchies())
     try:
         yield made
     finally:

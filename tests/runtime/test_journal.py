@@ -31,6 +31,18 @@ def test_a_failure_that_comes_and_goes_is_not_said_each_time() -> None:
     assert said.count("nvml: no answer") == 1
 
 
+def test_what_asks_seldom_reads_again_only_when_it_has_read_again() -> None:
+    now, said = FakeClock(), list[str]()
+    reads: list[list[Sample] | SourceFailed] = [SourceFailed("no answer"), [], [], SourceFailed("no answer"), []]
+    runner = Runner(ScriptedSource("promquery", [*reads, [EnergyCounter(GPU, now(), 1, None)]]), now)
+    journal = Journal(said.append, now)
+    for _ in range(len(reads) + 1):
+        runner.read(True)
+        journal.look([runner], {})
+        now.advance_s(1)
+    assert said == ["promquery: no answer", "promquery: reads again"]
+
+
 def test_after_ten_minutes_it_is_said_again() -> None:
     assert played("no answer", "", "no answer", every_s=400).count("nvml: no answer") == 2
 

@@ -170,8 +170,13 @@ def test_a_container_that_begins_as_its_runtime_is_asked_again(groups: Groups) -
     meter.read()
     assert meter.claims() == {}
     meter.read(after_s=3)
-    assert meter.claims()[f"cgroup:{A}", "environment"].workload == Workload("serve")
-    assert list(meter.claims()) == [(f"cgroup:{A}", "environment")]
+    # Of the container, so that a GPU which it was allotted goes by that name, too.
+    whole = f"container:{HEX_A}", "environment"
+    assert meter.claims()[whole].workload == Workload("serve")
+    assert list(meter.claims()) == [whole]
+    groups.remove(A)
+    meter.read()
+    assert meter.claims()[whole].workload is None
 
 
 def test_a_slurm_job_is_named_by_slurm_and_by_nobody_of_another_job(groups: Groups) -> None:
@@ -186,9 +191,9 @@ def test_a_slurm_job_is_named_by_slurm_and_by_nobody_of_another_job(groups: Grou
     meter.read()
     claims = meter.claims()
     assert claims[f"cgroup:{job}", "cgroup"].workload == Workload("slurm-2", None, (("slurm_job_id", "2"), ("user", "1000")))
-    assert claims[f"cgroup:{job}", "environment"].workload == Workload("", "af")
-    assert claims[f"cgroup:{other}", "environment"].workload == Workload("forged")
-    assert not [who for who, _ in claims if who.startswith("slurm:")]
+    assert claims["slurm:2", "environment"].workload == Workload("", "af")
+    assert claims["slurm:3", "environment"].workload == Workload("forged")
+    assert not [who for who, rank in claims if who.startswith("slurm:") and rank != "environment"]
     groups.remove(other)
     meter.read()
     assert meter.members() == {f"cgroup:{other}": None}  # a job may be between two steps

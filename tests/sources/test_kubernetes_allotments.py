@@ -177,9 +177,13 @@ def test_a_kubelet_that_restarts_is_said_once_and_changes_nothing(node: Node, ku
     with pytest.raises(SourceFailed, match=r"the kubelet does not answer at .*kubelet\.sock: UNAVAILABLE") as failed:
         node.read(source)
     assert "\n" not in str(failed.value)
-    assert node.read(source) == node.read(source) == []
+    runner = Runner(source, lambda: Instant(0, 0))
+    assert node.read(source) == node.read(source) == runner.read(True) == []
+    assert runner.failing  # though it gave nothing that says so
     kubelet.start()
     assert node.read(source) == []
+    assert runner.read(True) == []
+    assert not runner.failing
     kubelet.given = [gpu("b", ONE)]
     assert holdings(node.read(source)) == {(ONE, container("a")): 0, (ONE, container("b")): 1.0}
 
@@ -279,6 +283,6 @@ def test_instants_are_those_of_the_reading(node: Node, kubelet: Kubelet) -> None
     kubelet.given = [gpu("a", ONE)]
     samples = node.read(opened(node, kubelet), after_s=42)
     assert {s.at for s in samples if isinstance(s, Claim | Holding)} == {Instant(42_000_000_000, 0)}
-    assert claims(samples)[container("a")] == Workload(
-        "a", None, (("k8s_container_name", "main"), ("k8s_namespace_name", "ns"), ("k8s_pod_name", "a"))
-    )
+    k8s = {"container_name": "main", "namespace_name": "ns", "pod_name": "a", "pod_uid": uid_of("a")}
+    labels = (("container_id", id_of(uid_of("a"), "main")), *((f"k8s_{key}", value) for key, value in k8s.items()))
+    assert claims(samples)[container("a")] == Workload("a", None, labels)

@@ -24,23 +24,24 @@ def kubelet() -> Iterator[PodsServer]:
         yield server
 
 
-def labels(namespace: str, pod: str, name: str = "") -> tuple[tuple[str, str], ...]:
-    found = {"k8s_container_name": name, "k8s_namespace_name": namespace, "k8s_pod_name": pod}
-    return tuple((key, value) for key, value in found.items() if value)
+def labels(namespace: str, pod: str, name: str = "", uid: str = "") -> tuple[tuple[str, str], ...]:
+    uid = uid or uid_of(pod)
+    container_id = id_of(uid, name) if name else ""
+    found = {"container_id": container_id, "k8s_container_name": name, "k8s_namespace_name": namespace, "k8s_pod_name": pod}
+    return tuple((key, value) for key, value in (found | {"k8s_pod_uid": uid}).items() if value)
 
 
 def test_log_folders_name_pods_and_containers(node: Node) -> None:
     node.pod("research", "train-0", "main", "side-car")
-    node.pod("kube-system", "etcd-node1", "etcd", uid="5b2c9d1f0a8e4b7c6d5e4f3a2b1c0d9e")  # a static pod's uid is a hash
+    static = "5b2c9d1f0a8e4b7c6d5e4f3a2b1c0d9e"  # a static pod's uid is a hash
+    node.pod("kube-system", "etcd-node1", "etcd", uid=static)
     source = node.open()
     assert claims(node.read(source)) == {
         f"pod:{uid_of('train-0')}": Workload("train-0", None, labels("research", "train-0")),
         container("train-0"): Workload("train-0", None, labels("research", "train-0", "main")),
         container("train-0", "side-car"): Workload("train-0", None, labels("research", "train-0", "side-car")),
-        "pod:5b2c9d1f0a8e4b7c6d5e4f3a2b1c0d9e": Workload("etcd-node1", None, labels("kube-system", "etcd-node1")),
-        f"container:{id_of('5b2c9d1f0a8e4b7c6d5e4f3a2b1c0d9e', 'etcd')}": Workload(
-            "etcd-node1", None, labels("kube-system", "etcd-node1", "etcd")
-        ),
+        f"pod:{static}": Workload("etcd-node1", None, labels("kube-system", "etcd-node1", uid=static)),
+        f"container:{id_of(static, 'etcd')}": Workload("etcd-node1", None, labels("kube-system", "etcd-node1", "etcd", static)),
     }
 
 

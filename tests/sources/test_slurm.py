@@ -64,7 +64,7 @@ def test_no_more_of_an_environment_is_read_on_than_slurms_own(node: Node) -> Non
 def test_another_jobs_id_in_an_environment_names_nobody(node: Node) -> None:
     """sbatch called in a job, or a forger: the control group knows better."""
     node.step(7, SLURM_JOB_ID="8", SLURM_JOB_NAME="forged")
-    unknown = Workload("", None, (("run_id", "slurm-cluster-7"), ("slurm_job_id", "7")))
+    unknown = Workload("", None, (("slurm_job_id", "7"),))
     source = node.open()
     assert claims(node.read(source)) == {"slurm:7": unknown}
     node.step(7, "0")
@@ -124,7 +124,7 @@ def _unreadable(node: Node) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr == ""
-    labels = (("run_id", "slurm-cluster-7"), ("slurm_job_id", "7"), ("user", ME))
+    labels = (("slurm_job_id", "7"), ("user", ME))
     words = "slurm: the environment of job 7 may not be read, so its name is unknown; it takes CAP_SYS_PTRACE"
     assert done.stdout == f"{[Workload('', None, labels)]} {words}\n['usable', 'denied']\n"
 

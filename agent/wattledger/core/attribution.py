@@ -55,12 +55,17 @@ PPM = 1_000_000
 
 def share_out(cell: Cell) -> Split:
     """Dynamic energy by activity, idle energy by holding; what no one held is ``(idle)``, what no one can be named for
-    ``(unattributed)``."""
-    idle_uj = 0 if cell.floor_uw is None else min(cell.energy_uj, energy_uj(cell.floor_uw, cell.duration_ns))
+    ``(unattributed)``.
+
+    Where somebody looked and nobody worked, all of it is idle energy: a floor is a mean, and no cell draws exactly that.
+    """
+    weights = {w: used for w, used in cell.weights.items() if used > 0}
+    rests = weights.keys() == {IDLE}
+    floor_uj = 0 if cell.floor_uw is None else energy_uj(cell.floor_uw, cell.duration_ns)
+    idle_uj = cell.energy_uj if rests else min(cell.energy_uj, floor_uj)
     dynamic_uj = cell.energy_uj - idle_uj
     active: dict[Workload, int] = {}
-    weights = {w: used for w, used in cell.weights.items() if used > 0}
-    if weights:
+    if weights and not rests:
         active = dict(zip(weights, split(dynamic_uj, list(weights.values())), strict=True))
     elif dynamic_uj:
         active = {UNATTRIBUTED: dynamic_uj}

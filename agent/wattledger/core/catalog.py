@@ -245,7 +245,7 @@ CATALOG: tuple[Metric, ...] = (
     ),
     Metric(
         "wattledger_source_up", "gauge", "",
-        "1 while the source is read, 0 once it is gone or was stopped.",
+        "1 while the source is read, 0 while it fails or hangs and once it is gone or was stopped.",
         ("source",), "wattledger.source.up", "", _source_up,
     ),
     Metric(

@@ -45,11 +45,14 @@ def _own_name(rank: Rank, job: str) -> str:
 
 
 class Claims:
-    """State: claims by name and rank, what each name is part of, whose each tree is (``trees``), and what was resolved already."""
+    """State: claims by name and rank, what each name is part of and its parts, whose each tree is (``trees``), and what was
+    resolved already: answers go with the names that they rest on, so that a process that comes or goes costs its own only.
+    """
 
     def __init__(self) -> None:
         self._said: dict[str, dict[Rank, Workload]] = {}
         self._of: dict[str, str] = {}
+        self._parts: dict[str, dict[str, None]] = {}
         self.trees: dict[Workload, str] = {}
         self._withdrawn: dict[tuple[str, Rank], None] = {}
         self._ended: dict[str, None] = {}
@@ -69,15 +72,24 @@ class Claims:
         said[sample.rank] = sample.workload
         if sample.rank == "tree":
             self.trees[sample.workload] = sample.who
-        self._forget_answers()
+        self._forget_answers(sample.who)
 
     def join(self, sample: Member) -> None:
         """What a name is part of, from now on; one that has ended is forgotten when the cell has been paid for."""
         if sample.of is None:
             self._ended[sample.who] = None
         elif self._of.get(sample.who) != sample.of:
+            self._leave(sample.who)
             self._of[sample.who] = sample.of
-            self._forget_answers()
+            self._parts.setdefault(sample.of, {})[sample.who] = None
+            self._forget_answers(sample.who)
+
+    def _leave(self, who: str) -> None:
+        of = self._of.pop(who, None)
+        if of is not None:
+            del self._parts[of][who]
+            if not self._parts[of]:
+                del self._parts[of]
 
     def return_of(self, who: str, forget: Callable[[str], None]) -> None:
         """A name that ended in the open cell is borne again: by somebody else, who inherits nothing."""
@@ -120,7 +132,12 @@ class Claims:
 
     def shown(self, workload: Workload) -> Workload:
         """What a tree without spans is called; everybody else is called what he is."""
-        return self.named(workload, workload) if workload in self.trees else workload
+        # To look a workload up costs as much as all the rest here, and mostly nobody has a tree.
+        return self.named(workload, workload) if self.trees and workload in self.trees else workload
+
+    def knows(self, who: str) -> bool:
+        """Whether anybody has said anything of a name."""
+        return who in self._said or who in self._of
 
     def live(self) -> set[Workload]:
         """Everybody that somebody works for now."""
@@ -136,6 +153,7 @@ class Claims:
         for who in ended:
             forget(who)
         for who, rank in self._withdrawn:
+            self._forget_answers(who)
             workload = self._said.get(who, {}).pop(rank, None)
             if rank == "tree" and workload is not None:
                 self.trees.pop(workload, None)
@@ -145,17 +163,16 @@ class Claims:
         for who in ended:
             self._drop(who)
         self._ended = {}
-        self._forget_answers()
 
     def _drop(self, who: str) -> None:
+        self._forget_answers(who)
         for workload in self._said.pop(who, {}).values():
             if self.trees.get(workload) == who:
                 del self.trees[workload]
-        self._of.pop(who, None)
+        self._leave(who)
         self._ended.pop(who, None)
         for rank in RANKS:
             self._withdrawn.pop((who, rank), None)
-        self._forget_answers()
 
     def _chain(self, who: str) -> Iterator[Said]:
         """Claims on a name and on all that it is part of, nearest first."""
@@ -166,5 +183,14 @@ class Claims:
             yield from self._said.get(at, {}).items()
             at = self._of.get(at)
 
-    def _forget_answers(self) -> None:
-        self._known, self._named = {}, {}
+    def _forget_answers(self, who: str) -> None:
+        """Of a name and of all that is part of it."""
+        seen, waiting = {who}, [who]
+        while waiting:
+            at = waiting.pop()
+            fresh = self._parts.get(at, {}).keys() - seen
+            seen |= fresh
+            waiting += fresh
+            self._known.pop(at, None)
+            if "tree" in self._said.get(at, ()):
+                self._named = {}

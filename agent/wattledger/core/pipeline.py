@@ -200,8 +200,10 @@ class Pipeline:
         self._posting.retire()
         self._usage.close(shares.paid)
         gaps, self._gaps = self._gaps, []
+        self.totals.silence({d: at.mono_ns - seen.mono_ns for d, (seen, _) in self._read_at.items()}, at.mono_ns - self._opened_ns)
         self._boundaries, self._works, self._opened_ns = [], [], at.mono_ns
         settled = self.spans.settle() if settle else []
+        self.spans.forget_trees(self._usage.claims.trees)
         for account in settled:
             self._note_unread(account)
         return Step(settled, gaps, floors)

@@ -12,15 +12,19 @@ from wattledger.core.totals import Totals
 
 
 class Posting:
-    """State: none of its own; it writes to ``totals``.  ``factors`` are those in force, looked up at each share."""
+    """State: when the cell is closed and what a joule costs then; it writes to ``totals``.  ``factors`` are those in force."""
 
     def __init__(self, totals: Totals, claims: Claims, series: Series, factors: Mapping[str, Factor]) -> None:
         self._totals, self._claims, self._series, self._factors = totals, claims, series, factors
         self._at_ns = 0
+        self._price: tuple[float, float] | None = None
 
     def begin(self, at: Instant) -> None:
         """A cell is being closed."""
         self._at_ns = at.mono_ns
+        grid = self._factors.get("grid")
+        pue = self._factors["pue"].value if "pue" in self._factors else 1.0
+        self._price = None if grid is None else (grid.value, pue)
 
     def part(self, tree: Workload, posted: Mapping[Workload, tuple[int, int]], key: Lane) -> None:
         """A tree's part of one device, (active, held) by span."""
@@ -50,8 +54,6 @@ class Posting:
             self._totals.add((workload, device, method, "active"), active_uj)
         if held_uj:
             self._totals.add((workload, device, method, "held"), held_uj)
-        grid = self._factors.get("grid")
-        if grid is not None:
-            pue = self._factors["pue"].value if "pue" in self._factors else 1.0
-            priced = grams(active_uj + held_uj, grid.value, pue)
+        if self._price is not None:
+            priced = grams(active_uj + held_uj, *self._price)
             self._totals.emissions_g[workload] = self._totals.emissions_g.get(workload, 0.0) + priced

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from wattledger.core.model import OTHER, RESERVED, Workload
 
 FOLDED_PER_SERIES = 10  # how many folded names are remembered; beyond that a name is folded each time anew
-REMEMBERED = 8_192  # names whose short form is not worked out again
+REMEMBERED = 256  # names whose short form is not worked out again, beside two for each that is known
 
 
 class Series:
@@ -43,7 +43,7 @@ class Series:
         return OTHER
 
     def _shorten(self, workload: Workload) -> Workload:
-        if len(self._short) > REMEMBERED:
+        if len(self._short) > REMEMBERED + 2 * (len(self._own) + len(self._folded)):
             self._short = {}
         found = self._short[workload] = self.reduced(workload)
         return found

@@ -3,7 +3,7 @@
 A span tree is two views of one sum: ``energy`` of a span contains its children's; ``own`` is posted once, to the innermost.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from math import log
 from typing import NamedTuple
 
@@ -100,6 +100,12 @@ class SpanBook:
             needed = {span for live in self._accounts for span in (live, *self._ancestors(live))}
             self._parents = {span: parent for span, parent in self._parents.items() if span in needed}
         return done
+
+    def forget_trees(self, here: Container[Workload]) -> None:
+        """Process trees that nobody claims any more have no clock: their number may come back as another's."""
+        for tree in [tree for tree in self._open if tree not in here and not self._open[tree]]:
+            del self._open[tree]
+            self._clock.pop(tree, None)
 
     def _ancestors(self, span: int) -> Iterator[int]:
         parent = self._parents.get(span)

@@ -8,6 +8,8 @@ from wattledger.core.model import RETIRED, Device, Factor, Method, Use, Work, Wo
 
 EnergyKey = tuple[Workload, str, Method, Use]
 DeviceKey = tuple[str, Method]
+STALE_NS = 5_000_000_000  # a power that is older, and older than two cells, is not what a device draws
+COUNTED = ("energy_uj", "device_energy_uj", "subdevice_energy_uj", "retired_uj", "emissions_g", "work")  # a snapshot's counters
 
 
 class Health(NamedTuple):
@@ -91,6 +93,12 @@ class Totals:
             work = Work(work.workload, work.at, *sums)
         self.work[work.workload] = work
 
+    def silence(self, ages_ns: Mapping[str, int], cell_ns: int) -> None:
+        """Devices that were last read so long ago draw nobody knows what: no power, rather than their last."""
+        for device, age_ns in ages_ns.items():
+            if age_ns > max(STALE_NS, 2 * cell_ns):
+                self.power_uw.pop(device, None)
+
     def retire(self, gone: Collection[Workload]) -> None:
         """Workloads that ended long ago lose their series; their sums stay: joules by device, the rest under ``(retired)``."""
         ended = frozenset(gone)
@@ -138,16 +146,14 @@ def led_in(before: Snapshot, now: Snapshot) -> Snapshot:
 
     A counter that is first seen at 5 J has not grown by 5 J as far as ``increase()`` can tell; one that was seen at 0 has.
     """
-    if now.energy_uj.keys() <= before.energy_uj.keys():
+    if all(getattr(now, sums).keys() <= getattr(before, sums).keys() for sums in COUNTED):
         return now
-    zeros = dict.fromkeys(now.energy_uj.keys() - before.energy_uj.keys(), 0)
-    return before._replace(
-        devices=now.devices,
-        energy_uj={**before.energy_uj, **zeros},
+    return now._replace(
+        energy_uj={**dict.fromkeys(now.energy_uj, 0), **before.energy_uj},
+        device_energy_uj={**dict.fromkeys(now.device_energy_uj, 0), **before.device_energy_uj},
+        subdevice_energy_uj={**dict.fromkeys(now.subdevice_energy_uj, 0), **before.subdevice_energy_uj},
+        retired_uj={**dict.fromkeys(now.retired_uj, 0), **before.retired_uj},
         emissions_g={**dict.fromkeys(now.emissions_g, 0.0), **before.emissions_g},
-        power_uw=now.power_uw,
-        grid=now.grid,
-        health=now.health,
-        sent=now.sent,
-        late_s=now.late_s,
+        work={**{workload: Work(workload, work.at) for workload, work in now.work.items()}, **before.work},
+        residual_uj=before.residual_uj,
     )

@@ -5,14 +5,18 @@ from typing import get_args
 
 from wattledger.core.attribution import PPM
 from wattledger.core.claims import Claims
-from wattledger.core.model import IDLE, Activity, By, Claim, Device, Holding, Member, Workload
+from wattledger.core.model import IDLE, RESERVED, Activity, By, Claim, Device, Holding, Member, Workload
+
+SILENT_NS = 600_000_000_000  # strangers who did nothing for so long have gone
+FEW = 64  # so many names are not worth a look for strangers
 
 STRENGTH: dict[By, int] = {by: i for i, by in enumerate(get_args(By))}
 DEVICE = "device:"  # a MIG slice is part of its GPU: ``device:MIG-…`` of ``device:GPU-…@0.43``
 
 
 class Usage:
-    """State: claims, cumulative use at the last look, weights gathered since the cell began, current holders, slices of devices.
+    """State: claims, cumulative use at the last look, weights gathered since the cell began and by workload, current holders,
+    slices of devices, and how many names are enough to look for strangers among them.
 
     A device's own entry goes before that of its kind: the pseudo-device ``cpu`` stands for all packages.
     """
@@ -24,9 +28,12 @@ class Usage:
         self._weights: dict[str, dict[str | Workload, int]] = {}
         self._units: dict[str, str] = {}
         self._slices: dict[str, dict[str, float]] = {}
+        self._worked: dict[str, Mapping[Workload, int]] = {}
+        self._enough = FEW
 
     def claim(self, sample: Claim) -> None:
         """From now on somebody works for a workload; one that ended is forgotten when the cell has been paid for."""
+        self._worked = {}
         if sample.workload is not None:
             self.claims.return_of(sample.who, self._forget)
         self.claims.claim(sample)
@@ -36,6 +43,7 @@ class Usage:
         if sample.who.startswith(DEVICE):
             self._slice(sample.who.removeprefix(DEVICE), sample.of)
             return
+        self._worked = {}
         if sample.of is not None:
             self.claims.return_of(sample.who, self._forget)
         self.claims.join(sample)
@@ -50,6 +58,7 @@ class Usage:
         if sample.unit != "idle_ns":
             self._units[sample.device_id] = sample.unit
         if before is not None and sample.used > before:
+            self._worked = {}
             weights = self._weights.setdefault(sample.device_id, {})
             weights[sample.who] = weights.get(sample.who, 0) + sample.used - before
 
@@ -63,10 +72,15 @@ class Usage:
 
     def weights(self, device: Device) -> Mapping[Workload, int]:
         """Use of a device in this cell by workload, ``(idle)`` included where a source said it."""
+        key = device.id if self._weights.get(device.id) else device.kind
+        known = self._worked.get(key)
+        if known is not None:
+            return known  # asked for another package: what was said of their kind holds for all
         found: dict[Workload, int] = {}
-        for who, used in (self._weights.get(device.id) or self._weights.get(device.kind, {})).items():
+        for who, used in self._weights.get(key, {}).items():
             workload = self.claims.workload(who) if isinstance(who, str) else who
             found[workload] = found.get(workload, 0) + used
+        self._worked[key] = found
         return found
 
     def parts_ppm(self, device: Device) -> dict[Workload, int]:
@@ -94,8 +108,22 @@ class Usage:
     def close(self, paid: Container[str]) -> None:
         """The devices (and kinds) in ``paid`` have yielded energy, which their weights have split; those of others go on
         gathering."""
+        self._worked = {}
         self._weights = {device_id: found for device_id, found in self._weights.items() if device_id not in paid}
         self.claims.close(self._forget)
+        if len(self._used) > self._enough:
+            self._forget_strangers()
+            self._enough = 2 * len(self._used) + FEW
+
+    def _forget_strangers(self) -> None:
+        """Who is part of nothing, holds nothing and has been silent for long: a process that ended before anybody could ask whose
+        it was, so that nobody says its end either."""
+        looked = {who: max(at_ns for at_ns, _ in used.values()) for who, used in self._used.items()}
+        since_ns = max(looked.values()) - SILENT_NS
+        for who, at_ns in looked.items():
+            known = who in RESERVED or self.claims.knows(who) or any(who in parts for parts in self._holders.values())
+            if at_ns < since_ns and not known:
+                self._forget(who)
 
     def _forget(self, who: str) -> None:
         """A process that ended: its id may come back as another's.  What it did on a device that has not yielded energy yet stays

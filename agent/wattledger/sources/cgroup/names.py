@@ -12,14 +12,14 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Names:
-    """State: what each name told is part of, how many are part of each container, users by number."""
+    """State: what each name told is part of, how many are part of each container, for whom each has spoken, users by number."""
 
     def __init__(self, procfs: str) -> None:
         self._procfs = procfs
         self._users: dict[int, str] = {}
         self._of: dict[str, str] = {}
         self._parts: dict[str, int] = {}
-        self._said: set[str] = set()
+        self._said: dict[str, str] = {}
 
     def unit(self, group: Group, at: Instant, uid: int | None = None) -> Iterator[Sample]:
         """A group that is a unit.  ``uid``: its processes', where its path does not tell."""
@@ -40,10 +40,12 @@ class Names:
                 yield from self._join(container, at, f"slurm:{identity.slurm}")
 
     def spoken(self, who: str, at: Instant, said: Said, slurm_job: str) -> Iterator[Sample]:
-        """What somebody says of himself, or in the name of his unit."""
-        for claim in claims(who, at, said, slurm_job):
-            if claim.who == who:
-                self._said.add(who)
+        """What somebody says of himself, or in the name of his unit: then of the whole container or job, because what that was
+        allotted is to go by the same name.
+        """
+        spoken_for = self._of.get(who, who) if who.startswith("cgroup:") else who
+        for claim in claims(spoken_for, at, said, slurm_job):
+            self._said[who] = spoken_for
             yield claim
 
     def process(self, pid: int, at: Instant, group: Group, said: Said, name: str) -> Iterator[Sample]:
@@ -71,8 +73,7 @@ class Names:
         """It, and what it was the last part of."""
         yield Claim(who, at, None, "cgroup")
         if who in self._said:
-            self._said.discard(who)
-            yield Claim(who, at, None, "environment")
+            yield Claim(self._said.pop(who), at, None, "environment")
         yield Member(who, at, None)
         yield from self._leave(who, at)
 

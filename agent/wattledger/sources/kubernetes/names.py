@@ -62,12 +62,15 @@ class Names:
         """Whom each pod and each container works for."""
         found = {f"pod:{uid}": _workload(pod) for uid, pod in self.pods.items()}
         for id_, one in self.containers.items():
-            found[f"container:{id_}"] = _workload(self.pods[one.pod_uid], one.name)
+            found[f"container:{id_}"] = _workload(self.pods[one.pod_uid], one)
         return found
 
 
-def _workload(pod: Pod, container: str = "") -> Workload:
-    labels = {"k8s_namespace_name": pod.namespace, "k8s_pod_name": pod.name, "k8s_container_name": container, "run_id": pod.run_id}
+def _workload(pod: Pod, container: Container | None = None) -> Workload:
+    """With the ids that control groups have, too: what a container holds and what it uses is one workload's."""
+    labels = {"k8s_namespace_name": pod.namespace, "k8s_pod_name": pod.name, "k8s_pod_uid": pod.uid, "run_id": pod.run_id}
+    if container is not None:
+        labels |= {"k8s_container_name": container.name, "container_id": container.id}
     return Workload(pod.job, pod.model, tuple(sorted((key, value) for key, value in labels.items() if value)))
 
 

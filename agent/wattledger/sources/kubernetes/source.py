@@ -15,7 +15,7 @@ from wattledger.sources.kubernetes.pods import PodList
 
 NAME = "kubernetes"
 KEEP_NS = 600_000_000_000  # a kubelet restarts within seconds and a node's update takes minutes; its containers run on meanwhile
-AT_ONCE = 10  # a container that comes is named within a tenth of the period
+AT_ONCE = 12  # a container that comes is named within a twelfth of the period: less than a tick, so that the next is not just missed
 
 T = TypeVar("T")
 
@@ -100,6 +100,11 @@ class Kubernetes:
     def notes(self) -> tuple[str, ...]:
         """What cannot be told, and why."""
         return self._missing + self._notes
+
+    @property
+    def failing(self) -> bool:
+        """Whether a place did not answer when it was asked last."""
+        return any(place.fails for place in (self._pods, self._logs, self._allotments))
 
     def devices(self) -> tuple[Device, ...]:
         return ()

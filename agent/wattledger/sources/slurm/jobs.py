@@ -120,7 +120,8 @@ def workload_of(job_id: str, word: Word | None) -> Workload:
         "slurm_cluster": cluster,
         "slurm_partition": _line(environ.get("SLURM_JOB_PARTITION", "")),
         "user": _user(word) if word else "",
-        "run_id": f"slurm-{cluster or 'cluster'}-{leader}",
+        # Not before the job has told of its cluster and its leader: a run's parts are joined by this.
+        "run_id": f"slurm-{cluster or 'cluster'}-{leader}" if environ else "",
     }
     job = _line(environ.get("SLURM_JOB_NAME", ""))
     job = job.strip("()") if job.startswith("(") else job  # such names are the meter's own
