@@ -79,10 +79,14 @@ def exact_where_rapl(rows: Sequence[Row], part: float = 0.001) -> None:
             assert one.value_j == pytest.approx(one.truth_j, rel=part), one
 
 
+# A card's thread may be woken so late on a machine that does other things too; what it reads then is cut by time.
+WAKING_S = 0.05
+
+
 def within_a_refresh(rig: Rig, found: Told, peak_w: float) -> None:
     for gpu in rig.gpus:
         one = found.rows[gpu.uuid]
-        assert abs(one.value_j - one.truth_j) <= gpu.refresh_ms / 1e3 * peak_w + 0.001, one
+        assert abs(one.value_j - one.truth_j) <= (gpu.refresh_ms / 1e3 + WAKING_S) * peak_w + 0.001, one
 
 
 def test_constant_loads(tmp_path: Path) -> None:

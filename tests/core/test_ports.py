@@ -8,7 +8,7 @@ from tests.core.made import GPU, at, counter, full, run
 from wattledger.core.model import Device, EnergyCounter, Instant, Sample
 from wattledger.core.pipeline import Pipeline
 from wattledger.core.ports import Host, Now, Open, Pusher, Renderer, Source, SourceFailed, SourceGone
-from wattledger.core.totals import Snapshot, State, Totals
+from wattledger.core.totals import Sent, Snapshot, State, Totals
 
 
 class OneCard:
@@ -33,6 +33,8 @@ class OneCard:
 
 
 class Line:
+    name = "line"
+
     def __init__(self) -> None:
         self.pushed: list[Snapshot] = []
 
@@ -41,6 +43,12 @@ class Line:
 
     def push(self, snapshot: Snapshot) -> None:
         self.pushed.append(snapshot)
+
+    def sent(self) -> Sent:
+        return Sent(len(self.pushed), 0)
+
+    def close(self, timeout_s: float) -> None:
+        self.pushed.clear()
 
 
 def test_a_source_written_from_the_page_is_metered() -> None:
@@ -68,6 +76,7 @@ def test_an_exporter_written_from_the_page_gets_a_snapshot() -> None:
     assert renderer.render(snapshot, "text/plain") == b"text/plain 7000000"
     assert renderer.render(Totals().snapshot(State())) == b" 0"
     assert exporter.pushed == [snapshot]
+    assert pusher.sent() == Sent(1, 0)
 
 
 def test_a_read_that_failed_is_not_a_sensor_that_is_gone() -> None:

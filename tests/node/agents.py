@@ -48,7 +48,7 @@ class Agent:
     def get(self, path: str, accept: str = "text/plain") -> str:
         request = urllib.request.Request(self.url + path, headers={"Accept": accept})
         with urllib.request.urlopen(request, timeout=10) as reply:
-            return reply.read().decode()
+            return str(reply.read().decode())
 
     def scrape(self) -> list[Row]:
         """Every sample, exact."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.node.agents import Agent, agent, total
+from tests.node.faults import crossable
 from tests.node.groups import Groups, NoGroups, groups
 from tests.rig.build import NoCompiler
 from tests.rig.rig import Gpu, Process, Rig, load_constant, load_square, sockets
@@ -73,9 +74,7 @@ def as_nobody(code: str, argument: str, running: Agent) -> "subprocess.Popen[str
 
 
 def test_every_load_pays_by_its_cpu_time_and_every_sum_closes(tmp_path: Path, made: Groups) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # pytest's own folders, which another user must be able to cross
-    with agent(tmp_path / "agent", rig=rig(tmp_path / "rig")) as running:
+    with agent(crossable(tmp_path / "agent"), rig=rig(tmp_path / "rig")) as running:
         for path, part in LOADS.items():
             made.start(path, part)
         time.sleep(3)

@@ -136,18 +136,18 @@ def test_a_kubelet_that_goes_and_comes_back_is_two_lines_and_no_lost_joule(tmp_p
     pods.give("notebook", ONE)
     with agent(tmp_path / "agent", rig=rig(tmp_path / "rig", RESTS), config=pods.config()) as running:
         until_named(running, "notebook")
-        time.sleep(2)
+        time.sleep(1.2)
         pods.kubelet.stop()
         until(lambda: "does not answer" in running.log, "nothing was said", running)
         before = closes(running)
         pods.start("late", 0.2)
-        time.sleep(3)
+        time.sleep(2.2)
         away = closes(running)
         assert Between(before, away).device(ONE) == Between(before, away).energy(device=ONE, k8s_pod_name="notebook") > 0
         assert Between(before, away).energy(k8s_pod_name="late", component="cpu") > 0
         pods.kubelet.start()
         until(lambda: "reads again" in running.log, "nothing was said", running)
-        time.sleep(2)
+        time.sleep(1.2)
         back = Between(away, closes(running))
         # What a container says of itself names what it was given, too.
         assert back.device(ONE) == back.energy(device=ONE, k8s_pod_name="notebook", job_name="explore") > 0
@@ -161,14 +161,14 @@ def test_a_pod_that_takes_anothers_name_is_another_and_named_from_its_first_joul
     config = pods.config('[agent]\nlabels = "k8s_pod_uid"\n')
     with agent(tmp_path / "agent", rig=rig(tmp_path / "rig", RESTS, RESTS), config=config) as running:
         until_named(running, "web-0")
-        time.sleep(2)
+        time.sleep(1.5)
         pods.end("web-0", first)
         again = uid_of("web-0 again")
         pods.start("web-0", 0.3, uid=again)
         pods.give("web-0", TWO)
         time.sleep(3)
         before = closes(running)
-        time.sleep(3)
+        time.sleep(2.2)
         after = closes(running)
         grown = Between(before, after)
         assert total(before, ENERGY, k8s_pod_uid=uid, component="cpu", use="active") > 0

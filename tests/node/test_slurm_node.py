@@ -160,7 +160,7 @@ def test_a_gpu_is_paid_by_the_job_that_slurm_gave_it_to_or_that_a_prolog_names(s
         (out / "jobs").mkdir()
         (out / "jobs" / str(one)).write_text(f"{wait}\n")
         (out / "jobs" / "2").write_text(f"{train}\n")
-        time.sleep(2.5)
+        time.sleep(2.2)
         grown = _grown(node)
         assert grown.energy(device=UUIDS[one], use="held", **who(train, "train")) == 0
         assert grown.device(UUIDS[one]) == (

@@ -26,7 +26,7 @@ def session(tmp_path: Path) -> Session:
     chip(tmp_path)
     off = {f"WATTLEDGER_SOURCES_{name.upper()}_ENABLED": "false" for name in (*NODE, "nvml", "amdsmi")}
     environ = {"WATTLEDGER_PATHS_SYSFS": str(tmp_path / "sys"), "XDG_STATE_HOME": str(tmp_path / "state"), **off}
-    scope = Scope(Workload("(node)"), (), whole_machine=True, clients=tuple)
+    scope = Scope(Workload("(node)"), (), whole_machine=True, clients=dict)
     return open_session(load(environ, here=False), environ, Plan(scope, series=Series(10)))
 
 

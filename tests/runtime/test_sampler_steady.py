@@ -17,7 +17,8 @@ INTERVAL_NS = 20_000_000
 class Counting:
     """A source that counts a watt; ``gate`` may hold its read up."""
 
-    edge, period_ns = True, None
+    edge = True
+    period_ns: int | None = None
 
     def __init__(self, name: str, gate: threading.Event | None = None) -> None:
         self.name, self._gate = name, gate

@@ -106,7 +106,7 @@ def receiver(protocol: Protocol) -> Iterator[Receiver]:
 
 @contextlib.contextmanager
 def _grpc(found: Receiver) -> Iterator[None]:
-    import grpc  # type: ignore[import-untyped]
+    import grpc
     from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as messages
     from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as services
 
