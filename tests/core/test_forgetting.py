@@ -72,6 +72,29 @@ def test_strangers_who_come_and_go_for_ever_are_bounded() -> None:
     assert len(names) < 200
 
 
+def test_what_no_device_will_ever_pay_for_does_not_wait() -> None:
+    for metered, waiting in (([GPU], 0), ([GPU, Device("package-0", "cpu", "chip", None, 0, None)], 50)):
+        usage = Usage()
+        for second, used in ((1, 0), (2, 50)):
+            usage.use(Activity("cpu", "pid:7", at(second), used, "cpu_ns"))
+        usage.close({GPU.id}, metered)
+        package = Device("package-0", "cpu", "chip", None, 0, None)
+        assert sum(usage.weights(package).values()) == waiting
+
+
+def test_a_register_that_stands_still_keeps_no_crowd_waiting() -> None:
+    usage = Usage()
+    for n in range(9000):
+        usage.claim(Claim("pid:7", at(n), Workload(f"job-{n}")))
+        use(usage, "pid:7", n, 0)
+        use(usage, "pid:7", n + 0.5, 10)
+        usage.claim(Claim("pid:7", at(n + 0.5), None))
+        usage.close(())
+    weights = usage.weights(GPU)
+    assert len(weights) < 8500
+    assert sum(weights.values()) == 90_000
+
+
 # --- answers ------------------------------------------------------------------------------------------------------------
 
 NAMES = ("pid:1", "pid:2", "cgroup:/a", "cgroup:/b", "container:c", "pod:p")

@@ -106,7 +106,9 @@ class Claims:
         """Whom a name works for: a reserved workload, a tree, what its claims come to, or ``(other)``."""
         found = self._known.get(who)
         if found is None:
-            found = self._known[who] = RESERVED.get(who) or self._resolve(who)
+            found = RESERVED.get(who) or self._resolve(who)
+            if self.knows(who):  # of whom nobody has spoken, nobody will say that he has gone
+                self._known[who] = found
         return found
 
     def _resolve(self, who: str) -> Workload:

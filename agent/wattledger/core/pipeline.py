@@ -198,7 +198,7 @@ class Pipeline:
             others_uj = {w: uj for w, uj in shares.everyone_uj.items() if w != tree}
             self.spans.note_others(slices, shares.left_uj.get(tree, []), others_uj)
         self._posting.retire()
-        self._usage.close(shares.paid)
+        self._usage.close(shares.paid, self.totals.devices.values())
         gaps, self._gaps = self._gaps, []
         self.totals.silence({d: at.mono_ns - seen.mono_ns for d, (seen, _) in self._read_at.items()}, at.mono_ns - self._opened_ns)
         self._boundaries, self._works, self._opened_ns = [], [], at.mono_ns

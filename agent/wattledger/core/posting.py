@@ -12,16 +12,20 @@ from wattledger.core.totals import Totals
 
 
 class Posting:
-    """State: when the cell is closed and what a joule costs then; it writes to ``totals``.  ``factors`` are those in force."""
+    """State: when the cell is closed, what a joule costs then, and under which names its shares are shown; sums go to ``totals``.
+    ``factors`` are those in force.
+    """
 
     def __init__(self, totals: Totals, claims: Claims, series: Series, factors: Mapping[str, Factor]) -> None:
         self._totals, self._claims, self._series, self._factors = totals, claims, series, factors
         self._at_ns = 0
+        self._shown: dict[Workload, Workload] = {}
         self._price: tuple[float, float] | None = None
 
     def begin(self, at: Instant) -> None:
         """A cell is being closed."""
         self._at_ns = at.mono_ns
+        self._shown = {}
         grid = self._factors.get("grid")
         pue = self._factors["pue"].value if "pue" in self._factors else 1.0
         self._price = None if grid is None else (grid.value, pue)
@@ -48,12 +52,13 @@ class Posting:
         self._totals.retire(self._series.ended(self._at_ns, self._claims.live))
 
     def _hand_out(self, workload: Workload, key: Lane, active_uj: int, held_uj: int) -> None:
-        device, method = key
-        workload = self._series.of(workload, self._at_ns)
+        shown = self._shown.get(workload)
+        if shown is None:
+            shown = self._shown[workload] = self._series.of(workload, self._at_ns)
         if active_uj:
-            self._totals.add((workload, device, method, "active"), active_uj)
+            self._totals.add((shown, *key, "active"), active_uj)
         if held_uj:
-            self._totals.add((workload, device, method, "held"), held_uj)
+            self._totals.add((shown, *key, "held"), held_uj)
         if self._price is not None:
             priced = grams(active_uj + held_uj, *self._price)
-            self._totals.emissions_g[workload] = self._totals.emissions_g.get(workload, 0.0) + priced
+            self._totals.emissions_g[shown] = self._totals.emissions_g.get(shown, 0.0) + priced

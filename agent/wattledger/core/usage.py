@@ -1,13 +1,14 @@
 """Who used and who holds what: activities differenced over the cell, holdings and claims as they stand."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import get_args
 
 from wattledger.core.attribution import PPM
 from wattledger.core.claims import Claims
-from wattledger.core.model import IDLE, RESERVED, Activity, By, Claim, Device, Holding, Member, Workload
+from wattledger.core.model import IDLE, OTHER, RESERVED, Activity, By, Claim, Device, Holding, Member, Workload
 
 SILENT_NS = 600_000_000_000  # strangers who did nothing for so long have gone
+MOST_WAITING = 8_192  # names that a register which stands still may keep waiting; the ended ones beyond are ``(other)``
 FEW = 64  # so many names are not worth a look for strangers
 
 STRENGTH: dict[By, int] = {by: i for i, by in enumerate(get_args(By))}
@@ -105,11 +106,16 @@ class Usage:
         """What the use of a device was counted in."""
         return self._units.get(device.id) or self._units.get(device.kind, "")
 
-    def close(self, paid: Container[str]) -> None:
+    def close(self, paid: Container[str], metered: Iterable[Device] | None = None) -> None:
         """The devices (and kinds) in ``paid`` have yielded energy, which their weights have split; those of others go on
-        gathering."""
+        gathering, unless they are none of the ``metered`` (``None``: all are): what nobody meters will never yield."""
         self._worked = {}
-        self._weights = {device_id: found for device_id, found in self._weights.items() if device_id not in paid}
+        awaited = None if metered is None else {name for device in metered for name in (device.id, device.kind)}
+        self._weights = {
+            device_id: found
+            for device_id, found in self._weights.items()
+            if device_id not in paid and (awaited is None or device_id in awaited)
+        }
         self.claims.close(self._forget)
         if len(self._used) > self._enough:
             self._forget_strangers()
@@ -131,7 +137,7 @@ class Usage:
         for device_id in self._used.pop(who, {}):
             weights = self._weights.get(device_id, {})
             if who in weights:
-                workload = self.claims.workload(who)
+                workload = self.claims.workload(who) if len(weights) < MOST_WAITING else OTHER
                 weights[workload] = weights.get(workload, 0) + weights.pop(who)
         for parts in self._holders.values():
             parts.pop(who, None)

@@ -15,7 +15,7 @@ from wattledger.sources.kubernetes.pods import PodList
 
 NAME = "kubernetes"
 KEEP_NS = 600_000_000_000  # a kubelet restarts within seconds and a node's update takes minutes; its containers run on meanwhile
-AT_ONCE = 12  # a container that comes is named within a twelfth of the period: less than a tick, so that the next is not just missed
+AT_ONCE = 12  # a container that comes is named within a twelfth of the period: of 10 s, that is less than a tick
 
 T = TypeVar("T")
 
