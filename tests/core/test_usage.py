@@ -150,6 +150,22 @@ def test_an_allocation_pays_before_a_reservation_and_that_before_a_context() -> 
     assert found.parts_ppm(GPU) == {Workload("context"): 1_000_000}
 
 
+def test_what_a_pod_holds_is_paid_for_by_its_processes_that_have_a_context_there() -> None:
+    found = Usage()
+    found.claim(Claim("pod:u", at(1), Workload("pod"), "pod"))
+    for pid, job in ((7, "train"), (8, "eval"), (9, "stranger")):
+        found.claim(Claim(f"pid:{pid}", at(1), Workload(job), "program"))
+        found.hold(Holding(GPU.id, f"pid:{pid}", at(1), 1 / 3, "context"))
+    found.hold(Holding(GPU.id, "pod:u", at(1), 1.0, "allocation"))
+    assert found.parts_ppm(GPU) == {Workload("pod"): 1_000_000}
+    for pid in (7, 8):
+        found.join(Member(f"pid:{pid}", at(1), "cgroup:/c"))
+    found.join(Member("cgroup:/c", at(1), "pod:u"))
+    assert found.parts_ppm(GPU) == {Workload("train"): 500_000, Workload("eval"): 500_000}
+    found.hold(Holding(GPU.id, "pid:7", at(1), 0.0, "context"))
+    assert found.parts_ppm(GPU) == {Workload("eval"): 1_000_000}
+
+
 def test_who_holds_a_slice_holds_that_part_of_its_gpu() -> None:
     found = Usage()
     found.claim(Claim("pod:u", at(1), Workload("allocated"), "pod"))

@@ -141,6 +141,15 @@ class Claims:
         """Whether anybody has said anything of a name."""
         return who in self._said or who in self._of
 
+    def is_part(self, who: str, of: str) -> bool:
+        """Whether one name is part of another, however deep."""
+        seen: set[str] = set()
+        at = self._of.get(who)
+        while at is not None and at != of and at not in seen:
+            seen.add(at)
+            at = self._of.get(at)
+        return at == of
+
     def live(self) -> set[Workload]:
         """Everybody that somebody works for now."""
         found = {self.workload(who) for who in {*self._said, *self._of}}

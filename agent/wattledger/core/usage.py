@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import get_args
 
-from wattledger.core.attribution import PPM
+from wattledger.core.attribution import PPM, split
 from wattledger.core.claims import Claims
 from wattledger.core.model import IDLE, OTHER, RESERVED, Activity, By, Claim, Device, Holding, Member, Workload
 
@@ -85,14 +85,21 @@ class Usage:
         return found
 
     def parts_ppm(self, device: Device) -> dict[Workload, int]:
-        """What each workload holds of a device by the strongest kind of holding it has, parts per million."""
+        """What each workload holds of a device, parts per million: by the strongest kind of holding that the device has.
+
+        Weaker holdings divide a stronger one that they are part of: a pod's GPU is paid for by its process that has a context
+        there.
+        """
         held = list(self._held(device))
         strongest = min((STRENGTH[by] for _, _, by in held), default=0)
+        weaker = [(who, int(part * PPM)) for who, part, by in held if STRENGTH[by] > strongest]
         parts: dict[Workload, int] = {}
         for who, part, by in held:
             if STRENGTH[by] == strongest:
-                workload = self.claims.workload(who)
-                parts[workload] = parts.get(workload, 0) + int(part * PPM)
+                inside = [(inner, ppm) for inner, ppm in weaker if self.claims.is_part(inner, who)] or [(who, 1)]
+                for (payer, _), ppm in zip(inside, split(int(part * PPM), [n for _, n in inside]), strict=True):
+                    workload = self.claims.workload(payer)
+                    parts[workload] = parts.get(workload, 0) + ppm
         return parts
 
     def _held(self, device: Device) -> Iterator[tuple[str, float, By]]:
