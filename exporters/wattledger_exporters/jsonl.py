@@ -16,11 +16,12 @@ class Jsonl:
         """UTF-8 JSON lines, in the catalog's order."""
         lines = []
         for metric in CATALOG:
+            names = metric.label_names(snapshot)
             for values, number in metric.rows(snapshot):
                 row = {"name": metric.name, "kind": metric.kind}
                 if metric.unit:
                     row["unit"] = metric.unit
-                labels = {label: value for label, value in zip(metric.labels, values, strict=True) if value}
+                labels = {label: value for label, value in zip(names, values, strict=True) if value}
                 head = json.dumps({**row, "labels": labels}, ensure_ascii=False)
                 # Appended as text: json knows no decimals, and a float would round what the catalog kept exact.
                 lines.append(f'{head[:-1]}, "value": {number_text(number)}}}\n')

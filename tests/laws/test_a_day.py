@@ -129,6 +129,7 @@ class Node:
 
     def _work(self, guest: Guest, at: Instant) -> Iterator[Sample]:
         yield self._grown("cpu", guest.group, at, "cpu_ns")
+        yield self._grown("dram", guest.group, at, "byte_ns")  # which nobody meters here
         yield self._grown(guest.gpu, guest.who, at, "sm_ns")
         if guest.n % 3 == 0:
             self.spans += 1
@@ -147,8 +148,8 @@ class Node:
             yield Member(guest.who, at, None)
         yield from (Member(f"container:{guest.n:064}", at, None), Member(guest.group, at, None))
         yield Claim(f"pod:{guest.n}", at, None, "pod")
-        self._used.pop(("cpu", guest.group), None)
-        self._used.pop((guest.gpu, guest.who), None)
+        for device, who in (("cpu", guest.group), ("dram", guest.group), (guest.gpu, guest.who)):
+            self._used.pop((device, who), None)
 
     def _grown(self, device: str, who: str, at: Instant, unit: str) -> Activity:
         self._used[device, who] = used = self._used.get((device, who), 0) + self._chance.randrange(10**8, 10**9)

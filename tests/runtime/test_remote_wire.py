@@ -64,8 +64,8 @@ def test_anybody_gets_his_own_energy_with_bounds_no_narrower(account: SpanAccoun
     assert (ours.energy_j is None) == (whole.energy_j is None)
     for mine, full in zip(ours.devices, whole.devices, strict=True):
         assert (mine.energy_j.value, mine.held_j) == (full.energy_j.value, full.held_j)
-        assert mine.energy_j.low <= full.energy_j.low * (1 + 1e-9) + 1e-6
-        assert mine.energy_j.high >= full.energy_j.high * (1 - 1e-9) - 1e-6
+        assert mine.energy_j.low <= full.energy_j.low * (1 + 1e-9) + 2e-6  # a microjoule is rounded at either end
+        assert mine.energy_j.high >= full.energy_j.high * (1 - 1e-9) - 2e-6
         if mine.energy_j.value and not account.gaps:
             assert tuple(mine.energy_j) == pytest.approx(tuple(full.energy_j), rel=1e-6, abs=1e-5)
 

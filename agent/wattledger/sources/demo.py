@@ -133,7 +133,8 @@ class Demo:
         for job in JOBS:
             is_here = not job.comes_and_goes or since_s % EVAL_S < EVAL_S / 2
             if is_here != (job.who in self._there):
-                yield from self._come(job, at) if is_here else self._go(job, at)
+                since = Instant(self._last_ns, at.wall_ns - elapsed_ns)
+                yield from self._come(job, since) if is_here else self._go(job, at)
             if is_here:
                 for device, part in (("cpu", job.cpu), ("dram", job.memory), *((gpu, 1.0) for gpu in job.gpus)):
                     free[device] -= part
@@ -144,6 +145,7 @@ class Demo:
         yield from self._serve(at, since_s)
 
     def _come(self, job: Job, at: Instant) -> Iterator[Sample]:
+        """It came right after the last look, and its use counts from there."""
         self._there.add(job.who)
         yield Member(job.who, at, f"pod:{job.pod.job}")
         yield Claim(f"pod:{job.pod.job}", at, job.pod, "pod")
