@@ -154,3 +154,19 @@ for _ in range(3):
 def test_a_generator_left_suspended_at_the_end_is_closed_quietly(tmp_path: Path, inside: str) -> None:
     done = python(f"{inside}\nwalker = walk()\nnext(walker)\nprint('end')", rigged(tmp_path))
     assert (done.status, done.out, done.err) == (0, "end\n", "")
+
+
+def test_a_meter_that_cannot_be_loaded_is_one_line_and_the_program_goes_on(tmp_path: Path) -> None:
+    done = python("""
+sys.modules["wattledger.runtime.tracker"] = None
+@track(job="f")
+def f(x): return x + 1
+with track() as run:
+    run.add_tokens(prompt=1)
+    with track(): pass
+out([f(1), run.footprint.to_dict()["notes"], str(run.footprint), run.footprint.energy_j])
+""", environ(tmp_path))  # fmt: skip
+    result, notes, text, energy_j = done.value
+    assert (result, notes, energy_j) == (2, [text], None)
+    assert "not measured" in text
+    assert done.err.count("\n") == 1

@@ -26,6 +26,54 @@ _naming = allocate_lock()
 _current: ContextVar["Run | None"] = ContextVar("wattledger_run", default=None)
 
 
+class Nobody:
+    """In the tracker's place where the meter cannot even be loaded: a user who may not read the interpreter's own library."""
+
+    def __init__(self, why: Exception) -> None:
+        self._why = why
+        print(f"wattledger: nothing is measured: {why!r}", file=sys.stderr)
+
+    def around(self) -> None:
+        return None
+
+    def enter(self, run: "Run", whole: "Run | None") -> None:
+        return None
+
+    def leave(self, run: "Run") -> None:
+        run._left = True
+
+    def add_work(self, run: "Run", counts: tuple[int, int, int, int]) -> None:
+        return None
+
+    def footprint(self, run: "Run") -> "Nobody":
+        return self
+
+    energy_j = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A footprint of which nothing is known."""
+        return {"schema": "wattledger.footprint/1", "notes": [str(self)]}
+
+    def __str__(self) -> str:
+        return f"not measured: {self._why!r}"
+
+
+_nobody: Nobody | None = None
+
+
+def _tracker() -> Any:
+    """The meter, loaded at the first span; a program must not fail because it cannot be."""
+    global _nobody
+    if _nobody is None:
+        try:
+            from wattledger.runtime.tracker import TRACKER
+        except Exception as failure:
+            _nobody = Nobody(failure)
+        else:
+            return TRACKER
+    return _nobody
+
+
 class Run:
     """One measured span: ``footprint`` while it runs and after, ``add_tokens`` for the work it did.
 
@@ -86,15 +134,12 @@ class Run:
 
         Within one refresh period of a short run's end (100 ms on most GPUs) it is provisional and says so in ``notes``.
         """
-        from wattledger.runtime.tracker import TRACKER
-
-        return TRACKER.footprint(self)
+        found: Footprint = _tracker().footprint(self)
+        return found
 
     def add_tokens(self, *, prompt: int = 0, generated: int = 0, cached: int = 0, requests: int = 0) -> None:
         """Count work done in this run; the three kinds of token are disjoint (``prompt``: computed, without cache hits)."""
-        from wattledger.runtime.tracker import TRACKER
-
-        TRACKER.add_work(self, (prompt, cached, generated, requests))
+        _tracker().add_work(self, (prompt, cached, generated, requests))
 
     def __repr__(self) -> str:
         state = "ended" if self._left else "running" if self._span is not None else "not measured"
@@ -121,17 +166,16 @@ class Track:
 
     def begin(self, whole: Run | None) -> Run:
         """Enter a new run, or another piece of ``whole``."""
-        from wattledger.runtime.tracker import TRACKER
-
+        tracker = _tracker()
         parent = _current.get()
         while parent is not None and parent._left:
             parent = parent.parent  # it was left in another context
         if parent is None:
-            parent = TRACKER.around()
+            parent = tracker.around()
         run = Run(self, parent)
         self._open.append(run)
         _current.set(run)
-        TRACKER.enter(run, whole)
+        tracker.enter(run, whole)
         return run
 
     def __exit__(
@@ -139,15 +183,13 @@ class Track:
     ) -> None:
         if sys.is_finalizing():
             return  # nothing can be imported any more, and nobody is left to ask
-        from wattledger.runtime.tracker import TRACKER
-
         here = _current.get()
         while here is not None and (here._spec is not self or here._left):
             here = here.parent
         run = here or (self._open[-1] if self._open else None)
         if run is None:
             return
-        TRACKER.leave(run)
+        _tracker().leave(run)
         if run in self._open:
             self._open.remove(run)
         if here is not None:

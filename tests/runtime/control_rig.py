@@ -20,6 +20,7 @@ from wattledger.runtime import clock
 from wattledger.runtime.control.server import ControlServer, House
 from wattledger.runtime.runner import Runner
 from wattledger.runtime.sampler import Hooks, Sampler
+from wattledger.sources.cgroup.clients import Spoken
 
 GRID = Factor("grid", "DE", 329.0, "gCO2e/kWh", "direct", "EEA", "2023", "annual-average", 1.1)
 
@@ -41,7 +42,7 @@ class Users:
     name, edge = "users", False
     period_ns: int | None = None
 
-    def __init__(self, clients: Mapping[int, int], *, stranger: bool) -> None:
+    def __init__(self, clients: Mapping[int, Spoken], *, stranger: bool) -> None:
         self._clients, self._stranger = clients, stranger
         self._known: frozenset[int] = frozenset()
         self._looked = Instant(0, 0)
@@ -69,7 +70,7 @@ class Node:
         self, path: str, *, now: Callable[[], Instant] = clock.now, power_w: float = 100, stranger: bool = False, **house: Any
     ) -> None:
         self.path = path
-        self.clients: dict[int, int] = {}
+        self.clients: dict[int, Spoken] = {}
         self.batches: list[Batch] = []
         self.settled: list[SpanAccount] = []
         self.logged: list[str] = []

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from tests.sources.cgroup_tree import HEX_A, MS, TICK, Groups
 
+from wattledger.sources.cgroup.clients import Spoken
+
 SCOPE = "/user.slice/user-1000.slice/session-3.scope"
 A = f"/docker/{HEX_A}"
 
@@ -25,10 +27,10 @@ def test_a_clients_whole_tree_is_the_clients_and_taken_out_of_its_unit(groups: G
     groups.process(1, 0, ppid=0)
     groups.process(100, 1000, group=A)
     groups.process(101, 10, ppid=100, group=A)
-    clients: dict[int, int] = {}
+    clients: dict[int, Spoken] = {}
     meter = groups.meter(clients=lambda: clients)
     meter.read()
-    clients[100] = -1
+    clients[100] = Spoken(-1)
     meter.read()
     assert meter.members() == {"pid:100": f"cgroup:{A}"}
     assert meter.cpu() == {}
@@ -49,16 +51,36 @@ def test_what_a_client_used_since_it_first_spoke_is_its_own_from_the_first_read_
     groups.group(A)
     groups.process(1, 0, ppid=0)
     groups.process(100, 1000, group=A)
-    clients: dict[int, int] = {}
+    clients: dict[int, Spoken] = {}
     meter = groups.meter(clients=lambda: clients)
     meter.read()
     run(groups, 100, 1050, 50, group=A)  # it speaks when it has used 1,020: 30 of these 50 are its own
-    clients[100] = 1020
+    clients[100] = Spoken(1020)
     meter.read()
     assert meter.cpu() == {"pid:100": 30 * TICK, f"cgroup:{A}": 20 * TICK}
     run(groups, 100, 1060, 10, group=A)
     meter.read()
     assert meter.cpu() == {"pid:100": 10 * TICK}
+
+
+def test_a_client_that_ends_between_two_reads_keeps_its_last_moments_and_its_childrens(groups: Groups) -> None:
+    groups.group(A)
+    groups.process(1, 0, ppid=0)
+    groups.process(100, 1000, group=A)
+    groups.process(101, 5, ppid=100, group=A)
+    clients = {100: Spoken(1000)}
+    meter = groups.meter(clients=lambda: clients)
+    meter.read()
+    meter.read()
+    # 15 of its own and 25 that its child used and it reaped, 20 of them new; the agent looked right before its parent reaped it.
+    clients[100] = Spoken(1000, 1015 + 25)
+    groups.end(100)
+    groups.end(101)
+    groups.use(A, 45 * TICK)
+    meter.read()
+    assert meter.cpu() == {"pid:100": 35 * TICK, f"cgroup:{A}": 10 * TICK}
+    meter.read()
+    assert meter.cpu() == {}
 
 
 def test_a_clients_child_in_another_unit_is_taken_out_of_that_one(groups: Groups) -> None:
@@ -67,7 +89,7 @@ def test_a_clients_child_in_another_unit_is_taken_out_of_that_one(groups: Groups
     groups.process(1, 0, ppid=0)
     groups.process(100, group=SCOPE)
     groups.process(101, ppid=100, group=A)
-    meter = groups.meter(clients=lambda: {100: -1})
+    meter = groups.meter(clients=lambda: {100: Spoken(-1)})
     meter.read()
     groups.process(101, 20, ppid=100, group=A)
     groups.use(A, 20 * TICK)
@@ -80,14 +102,14 @@ def test_a_client_in_another_clients_tree_is_told_with_it(groups: Groups) -> Non
     groups.process(1, 0, ppid=0)
     groups.process(100)
     groups.process(101, ppid=100)
-    clients = {101: -1}
+    clients = {101: Spoken(-1)}
     meter = groups.meter(clients=lambda: clients)
     meter.read()
     groups.process(101, 10, ppid=100)
     groups.use("", 10 * TICK)
     meter.read()
     assert meter.cpu() == {"pid:101": 10 * TICK}
-    clients[100] = -1  # one around it comes later
+    clients[100] = Spoken(-1)  # one around it comes later
     meter.read()
     assert meter.members()["pid:101"] == "pid:100"
     groups.process(101, 30, ppid=100)
@@ -99,11 +121,11 @@ def test_a_client_in_another_clients_tree_is_told_with_it(groups: Groups) -> Non
 def test_a_process_that_becomes_a_client_goes_on_under_its_name(groups: Groups) -> None:
     groups.process(1, 0, ppid=0)
     groups.process(100, 5)
-    clients: dict[int, int] = {}
+    clients: dict[int, Spoken] = {}
     meter = groups.meter(clients=lambda: clients)
     meter.read()
     run(groups, 100, 15, 10)
-    clients[100] = -1
+    clients[100] = Spoken(-1)
     meter.read()
     run(groups, 100, 35, 20)
     meter.read()

@@ -174,12 +174,10 @@ def test_a_bad_option_is_named(tmp_path: Path) -> None:
         estimate.open(host(tmp_path, cpu_max_w="much"))
 
 
-def test_no_cap_and_no_refresh_are_claimed_for_a_model(tmp_path: Path) -> None:
+def test_a_model_draws_at_most_what_its_own_interval_allows_and_claims_no_refresh(tmp_path: Path) -> None:
     make(tmp_path, cpuinfo(ICELAKE, cpus=4), cpus=4)
-    assert [(d.kind, d.cap_uw, d.inside) for d in estimate.open(host(tmp_path)).devices()] == [
-        ("cpu", None, None),
-        ("dram", None, None),
-    ]
+    source = estimate.open(host(tmp_path, cpu_max_w=100.0, cpu_idle_w=20.0))
+    assert [(d.kind, d.cap_uw, d.inside) for d in source.devices()] == [("cpu", 180_000_000, None), ("dram", None, None)]
 
 
 def test_the_doctor_hears_that_it_is_an_estimate(tmp_path: Path) -> None:

@@ -87,6 +87,8 @@ def toml_value(value: Any) -> str:
     """A setting as TOML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
     # JSON's strings are TOML's basic strings: the same quotes and escapes.
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else f"{value:g}" if value % 1 else f"{value:.1f}"
 

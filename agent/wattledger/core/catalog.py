@@ -160,7 +160,9 @@ def _source_errors(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def _retired(snapshot: Snapshot) -> Iterator[Row]:
-    return (((device, _component(snapshot, device)), _joules(uj)) for device, uj in sorted(snapshot.retired_uj.items()))
+    """0 while nobody has been retired: a sum with an absent series is no sum in PromQL."""
+    for device in sorted({device for device, _ in snapshot.device_energy_uj}):
+        yield (device, _component(snapshot, device)), _joules(snapshot.retired_uj.get(device, 0))
 
 
 def _coverage(snapshot: Snapshot) -> Iterator[Row]:

@@ -54,6 +54,11 @@ class Series:
             return workload
         return workload._replace(labels=tuple((key, value) for key, value in workload.labels if key in self._labels))
 
+    @property
+    def folded(self) -> int:
+        """How many workloads that live, or ended lately, are shown as ``(other)`` because they came too late."""
+        return len(self._folded)
+
     def ended(self, at_ns: int, live: Callable[[], Collection[Workload]]) -> list[Workload]:
         """Workloads to retire: nobody works for them, and nothing was given to them for long; they are forgotten here."""
         if self._keep_ns is None:

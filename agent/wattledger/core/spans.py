@@ -218,11 +218,14 @@ class SpanBook:
         whole_uj = sum(left_uj)
         if not whole_uj:
             return
+        part_uj: dict[int, int] = {}  # by span: one that is open all the time is in thousands of slices
         for piece, left in zip(slices, left_uj, strict=True):
-            fraction = left / whole_uj
             for account in piece.open:
-                for workload, uj in others_uj.items():
-                    account.others[workload] = account.others.get(workload, 0.0) + uj * fraction
+                part_uj[account.span] = part_uj.get(account.span, 0) + left
+        for span, left in part_uj.items():
+            others = self._accounts[span].others
+            for workload, uj in others_uj.items():
+                others[workload] = others.get(workload, 0.0) + uj * left / whole_uj
 
 
 def _give_each(

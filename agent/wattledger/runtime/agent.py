@@ -36,6 +36,7 @@ from wattledger.runtime.sampler import Hooks
 from wattledger.runtime.web.pages import metrics, ready, rendered
 from wattledger.runtime.web.server import Web
 from wattledger.runtime.whereabouts import whereabouts
+from wattledger.sources.cgroup.clients import Spoken
 
 NODE = Workload("(node)")  # a node has no tree of its own; this one never gets a joule
 CLOSE_S = 5.0  # what the last deliveries may take
@@ -66,6 +67,10 @@ def say(line: str) -> None:
         print(f"wattledger: {line}", file=sys.stderr, flush=True)
 
 
+def _devices(n: int) -> str:
+    return "1 device" if n == 1 else f"{n} devices"
+
+
 class Agent:
     """State: the configuration in force, what is running, whether its limits were said, when absent sensors were looked for.
 
@@ -77,9 +82,10 @@ class Agent:
     ) -> None:
         self._demo = demo
         self._file, self._environ, self._flags = file, dict(environ), dict(flags or {})
-        self.config = self._load()
-        self._clients: dict[int, int] = {}
+        self.config = self._first = self._load()
+        self._clients: dict[int, Spoken] = {}
         self._stop = threading.Event()
+        self._said_folded = False
         self._wanted: list[int] = []
         self._notify = Notify(environ)
         self._journal = Journal(say, clock.now)
@@ -157,10 +163,11 @@ class Agent:
         scope = Scope(NODE, (), os.getpid(), whole_machine=True, clients=lambda: dict(self._clients), demo=self._demo)
         place = Opened(config, self._environ, scope, []).host("cgroup")
         self._members = Membership(whereabouts(place), lambda: tuple(self._clients))
+        self._series = Series(config["agent.series"], keep_ns, labels)
         plan = Plan(
             scope,
             hooks=Hooks(self._name, self._look),
-            series=Series(int(config["agent.series"]), keep_ns, labels),
+            series=self._series,
             state=state_dir(config, self._environ),
         )
         return open_session(config, self._environ, plan)
@@ -192,6 +199,7 @@ class Agent:
             return 0
         finally:
             self.stop()
+            say("stopped")
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -205,7 +213,7 @@ class Agent:
 
     def _greeting(self) -> str:
         runners = self.session.sampler.runners
-        found = ", ".join(f"{r.source.name} ({len(r.devices)})" if r.devices else r.source.name for r in runners)
+        found = ", ".join(f"{r.source.name} ({_devices(len(r.devices))})" if r.devices else r.source.name for r in runners)
         listen = str(self.config["agent.listen"]).rpartition(":")[0] or "[::]"
         return (f"agent {__version__} on {self.session.host}: {self.web.scheme}://{listen}:{self.web.port}/metrics, "
                 f"socket {self.config['agent.socket'] if self._control else 'none'}, sources: {found or 'none'}")  # fmt: skip
@@ -227,8 +235,12 @@ class Agent:
         at = self.publisher.at
         if at is not None and not self._noted:
             self._noted = True  # once: what cannot be known here, and why
-            for note in dict.fromkeys(note for runner in list(self.session.sampler.runners) for note in runner.notes):
+            notes = [note for runner in list(self.session.sampler.runners) for note in runner.notes]
+            for note in dict.fromkeys([*notes, *self.session.prices.notes]):
                 say(note)
+        if self._series.folded and not self._said_folded:
+            self._said_folded = True
+            say(f"more than {self.config['agent.series']} workloads: later ones are (other) (agent.series); no sum changes")
         age_ns = clock.now().mono_ns - (at or self._started).mono_ns
         if age_ns < 10 * max(1.0, self.config["agent.interval_s"]) * 1e9:
             self._notify.alive(f"{len(self.session.sampler.devices())} devices, {len(self._clients)} programs connected")
@@ -249,7 +261,7 @@ class Agent:
             self._notify.ready()
             return
         changed = [name for name, value in config.rows() if value.value != self.config[name]]
-        fixed = [name for name in changed if name in FIXED]
+        fixed = [name for name in FIXED if config[name] != self._first[name]]
         self.config = config
         self.session = self.session._replace(config=config, prices=prices)
         now = {**prices.factors, **{factor.kind: factor for factor in rest}}
@@ -272,7 +284,8 @@ class Agent:
         if self._control is not None:
             self._control.stopping()
         self.session.sampler.stop()
-        floors.save(state_dir(self.config, self._environ), self.session.pipeline.floors.values())
+        if not self._demo:
+            floors.save(state_dir(self.config, self._environ), self.session.pipeline.floors.values())
         if self.publisher.final is not None:
             self._pushers.push(self.publisher.final)
         self._let_go()

@@ -75,7 +75,8 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
     prices = price_list(config, environ, zone)
     pipeline = Pipeline(plan.series)
     agent_threads: list[int] = []
-    scope, folder = plan.scope, plan.state or host.state_dir(environ)
+    scope = plan.scope
+    folder = None if scope.demo else plan.state or host.state_dir(environ)  # what a made-up node teaches is not kept
     opened = Opened(config, environ, scope, agent_threads)
     runners = list(opened.all())
     sampler = Sampler(

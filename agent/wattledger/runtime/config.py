@@ -163,6 +163,10 @@ def _from_environ(environ: Mapping[str, str]) -> tuple[dict[str, Value], tuple[s
 def _checked(name: str, value: Any, where: str) -> Any:
     kind = _key(name).kind
     try:
+        if kind == "int":
+            if isinstance(value, bool | float) or int(value) < 0:
+                raise ValueError
+            return int(value)
         if kind == "float":
             if isinstance(value, bool):
                 raise ValueError
@@ -180,8 +184,9 @@ def _checked(name: str, value: Any, where: str) -> Any:
         return {"true": "on", "false": "off"}.get(text, text) if "|" in kind else text
     except (ValueError, KeyError, TypeError):
         least = "a number of seconds from 0.02 to 3600" if name == "agent.interval_s" else "a finite number of 0 or more"
-        wants = {"float": least, "bool": "true or false", "str": "text in quotes"}.get(kind, kind.replace("|", " or "))
-        raise ConfigError(f"{name} = {value!r} in {where}: expected {wants}") from None
+        wants = {"float": least, "int": "a whole number of 0 or more", "bool": "true or false", "str": "text in quotes"}
+        expected = wants.get(kind, kind.replace("|", " or "))
+        raise ConfigError(f"{name} = {value!r} in {where}: expected {expected}") from None
 
 
 def nearest(word: str, names: Any, prefix: str = "") -> str:

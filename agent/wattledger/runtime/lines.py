@@ -71,6 +71,10 @@ def _names(workload: Workload, run_id: str | None) -> str:
     return _json({"job": _clean(workload.job), "model": model, "labels": labels})[1:-1]
 
 
+def ping_line() -> bytes:
+    return b'{"op":"ping","id":0}\n'
+
+
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 

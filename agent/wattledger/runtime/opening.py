@@ -57,7 +57,7 @@ class Scope(NamedTuple):
     roots: tuple[int, ...]
     agent_pid: int | None = None
     whole_machine: bool = False
-    clients: Callable[[], Mapping[int, int]] | None = None
+    clients: Callable[[], Mapping[int, Any]] | None = None
     demo: bool = False
 
     @property

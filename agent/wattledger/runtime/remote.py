@@ -3,6 +3,7 @@
 Nothing here waits but ``settle`` and ``look``, which a program calls by asking for a footprint.
 """
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +17,7 @@ from wattledger.runtime import clock, wire
 from wattledger.runtime.config import Config
 from wattledger.runtime.held import Held
 from wattledger.runtime.identity import job_run_id
-from wattledger.runtime.lines import claim_line, enter_line, footprint_line, hello_line, leave_line, work_line
+from wattledger.runtime.lines import claim_line, enter_line, footprint_line, hello_line, leave_line, ping_line, work_line
 from wattledger.runtime.link import Link, Refused, connect
 from wattledger.runtime.prices import PriceList, price_list
 from wattledger.runtime.span_meter import Seen
@@ -24,6 +25,7 @@ from wattledger.runtime.span_meter import Seen
 __all__ = ["AgentMeter", "Claimed", "Refused", "claimed"]
 
 LOOK_S = 0.25
+PING_S = 0.1
 ASKED_AT_ONCE = 1024
 AWAYS = 32
 FOREIGN_CLOCK_NS = 1_000_000_000
@@ -265,7 +267,11 @@ class Claimed:
         self._connection = connection
 
     def close(self) -> None:
-        """Claim no longer."""
+        """Claim no longer; the agent has taken a last look at the process then, if it answers in time."""
+        with contextlib.suppress(OSError):
+            self._connection.settimeout(PING_S)
+            self._connection.send(ping_line())
+            self._connection.recv(4096)
         self._connection.close()
 
 

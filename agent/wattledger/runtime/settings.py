@@ -7,7 +7,7 @@ class Key(NamedTuple):
     """One setting: its default, what it accepts, and a line for ``config default``."""
 
     default: Any
-    kind: str  # "str", "float", "bool", or "a|b|c"
+    kind: str  # "str", "float", "int", "bool", or "a|b|c"
     help: str
 
 
@@ -19,7 +19,7 @@ MAIN_KEYS: dict[str, Key] = {
     "agent.socket": Key("/run/wattledger/agent.sock", "str", "the agent's socket, which track() looks for; empty: none"),
     "agent.web_config": Key("", "str", "TLS and basic auth for the agent's web server: a Prometheus web configuration file"),
     "agent.state": Key("", "str", "folder for what the agent learns; empty: $STATE_DIRECTORY, else $XDG_STATE_HOME/wattledger"),
-    "agent.series": Key(1000.0, "float", "workloads with series of their own; further ones are (other)"),
+    "agent.series": Key(1000, "int", "workloads with series of their own; further ones are (other)"),
     "agent.series_keep_s": Key(900.0, "float", "seconds that an ended workload's series stay"),
     "agent.labels": Key("", "str", "labels exported beside job and model, e.g. \"team,run_id\""),
     "agent.operators": Key("", "str", "group whose members may ask the agent for anybody's figures, beside root"),

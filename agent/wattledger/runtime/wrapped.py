@@ -16,7 +16,7 @@ from wattledger.runtime.config import Config
 from wattledger.runtime.exporters import push_at_exit
 from wattledger.runtime.opening import Scope
 from wattledger.runtime.prices import gain_of, mismatch_g95
-from wattledger.runtime.remote import claimed
+from wattledger.runtime.remote import Claimed, claimed
 from wattledger.runtime.warn import warn_once
 
 SPAN = 1
@@ -31,6 +31,7 @@ class Wrapped:
     def __init__(self, config: Config, environ: Mapping[str, str], who: Identity, recorder: Recorder | None) -> None:
         self._recorder = recorder
         self._account: SpanAccount | None = None
+        self._claim: Claimed | None = None
         labels = tuple(sorted(who.labels.items()))
         self._workload = Workload(who.job, who.model, labels)
         scope = Scope(self._workload, (), agent_pid=os.getpid(), whole_machine=who.scope == "host")
@@ -46,11 +47,9 @@ class Wrapped:
         """Meter until the child has ended; returns its footprint and exit status."""
         session = self._session
         attend(session, (child.pid,))
-        claim = claimed(str(session.config["agent.socket"]), self._workload, self._who.run_id, child.pid)
+        self._claim = claimed(str(session.config["agent.socket"]), self._workload, self._who.run_id, child.pid)
         session.sampler.tick()
         status = child.wait(done=self._finish)
-        if claim is not None:
-            claim.close()
         session.sampler.stop()
         account = self._account
         assert account is not None
@@ -68,7 +67,10 @@ class Wrapped:
             self._recorder.discard()
 
     def _finish(self) -> None:
+        """The command has ended, but is not reaped: its CPU time can still be read, by the agent too."""
         self._session.sampler.leave(self._edge("leave"))
+        if self._claim is not None:
+            self._claim.close()
         self._session.sampler.tick()
 
     def _edge(self, edge: Any) -> Any:

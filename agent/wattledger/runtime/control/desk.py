@@ -7,8 +7,9 @@ from typing import NamedTuple
 from wattledger.core.claims import VOUCHED
 from wattledger.core.model import Boundary, Claim, Instant, Rank, Sample, Work, Workload
 from wattledger.runtime.control.clients import Client, Open
-from wattledger.runtime.control.peers import ancestors, own_ticks, spoken_for
+from wattledger.runtime.control.peers import ancestors, first_words, last_words, spoken_for
 from wattledger.runtime.control.protocol import OPEN_SPANS, Done, Enter, Leave, Says, TooMuch, Wrong
+from wattledger.sources.cgroup.clients import Spoken
 
 BELIEVED_NS = 5_000_000_000
 MOST_CLAIMED = 256
@@ -29,7 +30,7 @@ class Desk:
     ``clients``: the processes that speak for themselves, shared with the source that watches them.
     """
 
-    def __init__(self, clients: MutableMapping[int, int], procfs: str, log: Callable[[str], None]) -> None:
+    def __init__(self, clients: MutableMapping[int, Spoken], procfs: str, log: Callable[[str], None]) -> None:
         self.owners: dict[int, Owner] = {}
         self.closed = Instant(0, 0)  # the end of the last cell; set by whoever closes it
         self._clients, self._procfs, self._log = clients, procfs, log
@@ -113,8 +114,14 @@ class Desk:
                 raise TooMuch(f"more than {MOST_CLAIMED} processes claimed")
             client.claimed.add(pid)
             self._speaking[pid] = self._speaking.get(pid, 0) + 1
-            self._clients[pid] = own_ticks(self._procfs, pid)
+            self._clients[pid] = first_words(self._procfs, pid)
         yield claim
+
+    def look(self, client: Client) -> None:
+        """This program, or one that it speaks for, may be about to end: its CPU time as it is now is noted."""
+        for pid in client.claimed:
+            if pid in self._clients:
+                self._clients[pid] = last_words(self._procfs, pid, self._clients[pid])
 
     def gone(self, client: Client, now: Instant) -> list[Boundary]:
         """A connection ended, and so do its open spans; its claims end when their last cell has been paid for (``part``)."""
@@ -122,6 +129,7 @@ class Desk:
             Boundary(held.number, max(now, held.at), "leave", held.workload, client.tree) for held in client.spans.values()
         ]
         client.spans = {}
+        self.look(client)
         if self._begun.get(client.root) is client:
             del self._begun[client.root]
         for pid in client.claimed:

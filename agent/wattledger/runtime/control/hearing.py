@@ -11,6 +11,7 @@ from wattledger.runtime.control.desk import Desk
 from wattledger.runtime.control.peers import is_operator
 from wattledger.runtime.control.protocol import VERSION, Ask, Done, Enter, Hello, Leave, Message, Ping, Says, Wrong, error_of
 from wattledger.runtime.warn import warn_once
+from wattledger.sources.cgroup.clients import Spoken
 
 FOREIGN_CLOCK_NS = 1_000_000_000
 
@@ -34,7 +35,7 @@ class House(NamedTuple):
     """
 
     put: Callable[[Iterable[Sample]], None]
-    clients: MutableMapping[int, int]
+    clients: MutableMapping[int, Spoken]
     host: str
     interval_s: float = 1.0
     notes: Callable[[], Sequence[str]] = tuple
@@ -71,6 +72,7 @@ class Hearing:
             case Ask():
                 self._ask(client, message)
             case Ping():
+                self.desk.look(client)
                 client.say({"id": message.id, "ok": True})
             case Hello():
                 self._greet(client, message, now)

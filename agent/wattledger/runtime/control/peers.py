@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from wattledger.sources._linux.tree import parse_stat, read_file
+from wattledger.sources._linux.tree import Stat, parse_stat, read_file
+from wattledger.sources.cgroup.clients import Spoken
 from wattledger.sources.cgroup.paths import Identity, identify
 
 # asm-generic/socket.h; Python names only the first.
@@ -172,8 +173,18 @@ def _descendants(procfs: str, pid: int) -> list[int]:
     return found[1:]
 
 
-def own_ticks(procfs: str, pid: int) -> int:
-    """A process's own CPU time so far, in clock ticks; -1 where nobody can say."""
+def first_words(procfs: str, pid: int) -> Spoken:
+    """A process speaks for the first time, now."""
+    found = _stat(procfs, pid)
+    return Spoken(-1 if found is None else found.own)
+
+
+def last_words(procfs: str, pid: int, spoken: Spoken) -> Spoken:
+    """It may not speak again: what it has used by now.  One that has ended keeps its time until its parent has reaped it."""
+    found = _stat(procfs, pid)
+    return spoken if found is None or found.own < spoken.first_ticks else spoken._replace(last_ticks=found.own + found.reaped)
+
+
+def _stat(procfs: str, pid: int) -> Stat | None:
     text = read_file(f"{procfs}/{pid}/stat")
-    found = parse_stat(text) if text else None
-    return -1 if found is None else found.own
+    return parse_stat(text) if text else None

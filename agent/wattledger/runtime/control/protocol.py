@@ -21,7 +21,8 @@ A program says:
 - ``{"op": "footprint", "id", "span"}``: an open span's account as of the last closed cell, at once (``"account": null``: none has
   closed since it began); an ended one's settled account (``"final": true``), once its cell is closed.  Without ``span``: the
   totals of one's own unit (pod, Slurm job), or of ``pid``'s, after the next cell.
-- ``{"op": "ping", "id"}``: ``{"id", "ok": true}``.
+- ``{"op": "ping", "id"}``: ``{"id", "ok": true}``, after a look at the CPU time of the processes that this connection speaks for:
+  one that is about to be reaped keeps its last moments.
 
 The agent says, unasked: ``{"op": "terms", "factors", "notes", "price_notes"}`` before the first account and whenever they change,
 and ``{"op": "account", "span", ...}`` of open spans every 5 s and when it stops, so that little is lost if it does not come back.

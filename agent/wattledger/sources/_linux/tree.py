@@ -145,6 +145,10 @@ class Forest:
         self._look_again_below(root)
         return root
 
+    def lost(self, root: int) -> int:
+        """Time of this tree's members that ended, and that no living one will be told to have reaped."""
+        return self._lost.get(root, 0)
+
     def drop(self, root: int) -> None:
         """A tree is no longer watched; who is in it may come back in another."""
         for pid in [pid for pid, member in self.members.items() if member.root == root]:

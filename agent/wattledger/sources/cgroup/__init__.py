@@ -4,14 +4,15 @@ Every container, pod, Slurm job, virtual machine, service and plain group is a u
 read only where a group has more than one claimant.
 """
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 
 from wattledger.core.model import Finding
 from wattledger.core.ports import Host, SourceGone
 from wattledger.sources._linux.machine import Machine
 from wattledger.sources.cgroup.cycles import Cycles
 from wattledger.sources.cgroup.environ import may_read
-from wattledger.sources.cgroup.hierarchy import Hierarchy, View, Vouched, group_of, look, unit_of, vouched
+from wattledger.sources.cgroup.hierarchy import Hierarchy, View, Vouched, group_of, look, uid_of, unit_of, vouched
 from wattledger.sources.cgroup.paths import Identity, identify
 from wattledger.sources.cgroup.source import DENIED, Cgroup
 
@@ -48,7 +49,17 @@ def examine(host: Host) -> Iterable[Finding]:
         yield Finding("cgroup", "cpu cycles by control group", "absent" if cycles.refused else "usable", why)
 
 
+def _pids(procfs: str) -> Iterator[int]:
+    try:
+        yield from sorted(int(name) for name in os.listdir(procfs) if name.isdigit())
+    except OSError:
+        return
+
+
 def _environ(host: Host) -> Finding:
-    if not may_read(host.procfs, 1):
+    # Not of the first process: a container's or a sandbox's may be closed even to who may read all others.
+    others = [pid for pid in _pids(host.procfs) if pid != 1]
+    foreign = [pid for pid in others if uid_of(host.procfs, pid) not in (None, os.getuid())]
+    if not all(may_read(host.procfs, pid) for pid in (foreign or others)[:3]):
         return Finding("cgroup", "environment of processes", "denied", DENIED, "run with CAP_SYS_PTRACE")
     return Finding("cgroup", "environment of processes", "usable", "WATTLEDGER_* and SLURM_* of processes")

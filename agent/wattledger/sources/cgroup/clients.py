@@ -15,6 +15,14 @@ HELD_MEMBERS = 256
 GroupOf = Callable[[int], Group]
 
 
+class Spoken(NamedTuple):
+    """A process that speaks to the agent, in clock ticks (-1: unknown): its own CPU time when it first did, and its own and its
+    reaped children's when it was about to end."""
+
+    first_ticks: int
+    last_ticks: int = -1
+
+
 class Part(NamedTuple):
     """What ``who`` used in this read, and in which group."""
 
@@ -24,7 +32,7 @@ class Part(NamedTuple):
 
 
 class Clients:
-    """``options``: gives the processes now, each with the own CPU time, in ticks, at which it first spoke (-1: unknown).
+    """``options``: gives the processes now, each with what it has ``Spoken``.
 
     State: the trees, each client's group and last time, each member's group and last own time."""
 
@@ -36,7 +44,8 @@ class Clients:
         self._own: dict[int, tuple[int, int]] = {}
         self._ticks: dict[int, int] = {}
         self._reads = 0
-        self._before: dict[int, int] = {}  # who is new but was there before, and the own time at which he first spoke (-1: unknown)
+        self._before: dict[int, int] = {}  # who is new but was there before, and his own time when he first spoke
+        self._final: dict[int, int] = {}
         self.inside: dict[int, int] = {}  # a client in another client's tree is told with it
         self.born: dict[int, bool] = {}  # whether since the last read, or first spoke since then: from there on it is told
         self.ended: list[int] = []
@@ -61,19 +70,22 @@ class Clients:
 
     def refresh(self, since: Instant | None, group_of: GroupOf) -> list[Part]:
         """What each client used since the last read, by group.  Afterwards ``born``, ``ended`` and ``inside``."""
-        spoke: Mapping[int, int] = self._ask() if self._ask is not None else {}
+        spoke: Mapping[int, Spoken] = self._ask() if self._ask is not None else {}
         wanted = set(spoke)
         self.born, self.ended, self._before = {}, [], {}
         self._let_go({*self._forest.roots, *self.inside} - wanted)
         for root in sorted(wanted - {*self._forest.roots, *self.inside}):
-            self._welcome(root, since, spoke[root])
+            self._welcome(root, since, spoke[root].first_ticks)
         if self._reads % LOOK_AGAIN_READS == 0:
             self._groups.clear()
             self._own = {pid: known for pid, known in self._own.items() if pid in self._forest.members}
         self._reads += 1
         if not self._forest.roots:
             return []
+        lost = {root: self._forest.lost(root) for root, words in spoke.items() if words.last_ticks >= 0}
         self._forest.refresh()
+        for root, lost_ticks in lost.items():
+            self._end_of(root, lost_ticks + spoke[root].last_ticks)
         for root, known in self._before.items():
             self._baseline(root, known)
         return [part for root in self._forest.roots for part in self._parts(root, group_of)]
@@ -81,12 +93,19 @@ class Clients:
     def memory(self, root: int) -> int:
         return self._forest.memory_pages(root) * PAGE_BYTES
 
+    def _end_of(self, root: int, ticks: int) -> None:
+        """One that has ended had used more by then than when it was read last; what of its tree lives on comes on top."""
+        if root in self._forest.roots and root not in self._forest.members and root not in self._final:
+            left = sum(m.own + m.reaped for m in self._forest.members.values() if m.root == root)
+            self._final[root] = ticks + left
+
     def _let_go(self, roots: set[int]) -> None:
         for root in roots:
             self.inside = {inner: outer for inner, outer in self.inside.items() if root not in (inner, outer)}
             if root in self._forest.roots:
                 self._forest.drop(root)
             self._ticks.pop(root, None)
+            self._final.pop(root, None)
             self.ended.append(root)
 
     def _welcome(self, root: int, since: Instant | None, spoke_ticks: int) -> None:
@@ -122,7 +141,7 @@ class Clients:
 
     def _parts(self, root: int, group_of: GroupOf) -> list[Part]:
         """By each member's own growth; what came from those that ended counts where the root is."""
-        ticks = self._forest.ticks(root)
+        ticks = max(self._forest.ticks(root), self._final.get(root, 0))
         left, self._ticks[root] = ticks - self._ticks[root], ticks
         grown: dict[int, tuple[Group, int]] = {}
         for pid, member in self._forest.members.items():

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from wattledger.sources.cgroup.environ import NOTHING, Denied, Said, said_by
 from wattledger.sources.cgroup.groups import Group
 from wattledger.sources.cgroup.hierarchy import uid_of
-from wattledger.sources.cgroup.processes import list_processes
+from wattledger.sources.cgroup.processes import FIRST, list_processes
 
 ASK_AGAIN_NS = (3_000_000_000, 15_000_000_000)  # after birth
 MOST_FOLDERS = 24
@@ -66,7 +66,7 @@ class Looks:
             try:
                 said = said_by(self._procfs, pid)
             except Denied:
-                self.denied = True
+                self.denied = self.denied or pid != FIRST
                 continue
             # A Slurm job's own daemon is in its group, too: it says nothing of the job.
             if said != NOTHING and asked is not None:

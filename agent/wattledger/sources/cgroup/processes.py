@@ -20,6 +20,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 KERNEL_THREAD = 0x00200000  # PF_KTHREAD of include/linux/sched.h
 SHARED = ("root", "scope", "group", "slice")
 MEMORY_READS = 8
+FIRST = 1  # says no job of its own, and in a container or a sandbox may be closed to everybody
 
 
 class Seen(NamedTuple):
@@ -206,7 +207,7 @@ class Processes:
             self.changed.append(process)
 
     def _said(self, pid: int) -> Said:
-        if not self._environ:
+        if not self._environ or pid == FIRST:
             return NOTHING
         try:
             return said_by(self._procfs, pid)

@@ -38,6 +38,7 @@ def examine(host: Host) -> Iterable[Finding]:
         yield Finding("estimate", device.id, "estimate", f"a model's answer: {source.origin(device)}", remedy)
 
 
+CAP_OF_MODEL = 1.8  # what it can really draw: as far above the model as the model's 95 % interval goes (factors/gains.py)
 _OPTION = {"cpu": "cpu_max_w and cpu_idle_w", "dram": "dram_w_per_gb"}
 
 
@@ -62,7 +63,8 @@ class Estimate:
         self.is_part = bool(part)
         self._cpu = self._dram = None
         if "cpu" not in measured:
-            self._cpu = Device("cpu", "cpu", (name or "unknown processor") + part, None, REFRESH_NS)
+            cap_uw = _uw(self._model.max_w * CAP_OF_MODEL)
+            self._cpu = Device("cpu", "cpu", (name or "unknown processor") + part, None, REFRESH_NS, cap_uw)
         # A virtual CPU's watts are its part of a whole server at the wall: memory, fans and losses are in them already.
         self.whole_server = self._cpu is not None and self._model.curve is SERVER_CURVE
         if "dram" not in measured and not self.whole_server:
