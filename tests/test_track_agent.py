@@ -123,7 +123,7 @@ out(run.footprint.to_dict())
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can become somebody else")
 def test_another_user_is_measured_and_told_only_what_is_his(node: Node, socket_path: Path) -> None:
     found, host = python("""
-import wattledger.runtime.tracker, wattledger.runtime.remote
+import wattledger.runtime.tracker, wattledger.runtime.remote.meter
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 with track(job="f") as run:
     with track(job="h", scope="host") as host:

@@ -117,9 +117,9 @@ class Otlp:
         if why:
             self._sent = Sent(delivered, failed + 1, why)
             if not self._failing:
-                log.warning("wattledger: OTLP: not delivered: %s", why)
+                log.warning("wattledger: otlp: %s", why)
         else:
             self._sent = Sent(delivered + 1, failed, last_error)
             if self._failing:
-                log.warning("wattledger: OTLP: delivering again, after %d failures so far", failed)
+                log.warning("wattledger: otlp: delivering again, after %d failures so far", failed)
         self._failing = bool(why)

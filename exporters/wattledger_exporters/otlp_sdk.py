@@ -8,7 +8,6 @@ is to be said, so each request is made from one afresh, as a scrape is.
 
 import logging
 import os
-import re
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from wattledger.core.version import __version__
 from wattledger_exporters.otlp_points import Point, Reading
+from wattledger_exporters.otlp_told import told, why
 
 log = logging.getLogger("wattledger.exporters.otlp")
 SCOPE = InstrumentationScope("wattledger", __version__)
@@ -83,6 +83,7 @@ class Wire:
 
     def __init__(self, setting: Setting, host: str, most_s: float | None = None) -> None:
         self.delta = setting.delta
+        self._endpoint = _endpoint(setting.protocol)
         self.resource = resource(host)
         self._most_s = most_s
         self._overheard = Overheard()
@@ -119,10 +120,10 @@ class Wire:
             with self._overheard as heard:
                 result = self._exporter().export(MetricsData([ResourceMetrics(self.resource, [scope], "")]))
         except Exception as failure:
-            return told(failure)
+            return why(failure, self._endpoint)
         finally:
             detach(token)
-        return "" if result is MetricExportResult.SUCCESS else told(heard.said or "the exporter gave no reason")
+        return "" if result is MetricExportResult.SUCCESS else why(heard.said or "the exporter gave no reason", self._endpoint)
 
     def shutdown(self) -> None:
         """Let the connection go; a request under way ends, its retries too."""
@@ -139,6 +140,13 @@ def _exporter(protocol: str) -> Callable[..., MetricExporter]:
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as Http
 
     return Http
+
+
+def _endpoint(protocol: str) -> str:
+    """Where the exporter sends; for messages."""
+    names = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    default = f"http://localhost:{4317 if protocol == 'grpc' else 4318}"
+    return next((value for name in names if (value := os.environ.get(name))), default)
 
 
 def _timeout_s(most_s: float | None) -> float | None:
@@ -232,15 +240,3 @@ def _loggers() -> list[logging.Logger]:
     """A filter holds for the records of its own logger only, so each of the SDK's is asked."""
     names = [name for name in list(logging.root.manager.loggerDict) if name.startswith("opentelemetry.")]
     return [logging.getLogger(name) for name in names]
-
-
-RETRYING = re.compile(r"^Transient error (.*) encountered while exporting metrics(?: batch)?(?: to (\S+))?, retrying in [^ ]*s\.")
-
-
-def told(failure: object) -> str:
-    """One line, without the user, path and query of a URL: keys travel there."""
-    text = " ".join((str(failure) or repr(failure)).split())
-    text = re.sub(r"\b(https?://)(?:[^\s'\"]*@)?([^/?\s'\"),]+)[^\s'\"),]*", r"\1\2", text)
-    text = re.sub(r"(with url:? )\S+", r"\1…", text)
-    text = RETRYING.sub(r"\2 \1.", text).strip()
-    return text if len(text) <= 300 else text[:299] + "…"

@@ -227,8 +227,8 @@ def round_trips(running: Agent, n: int) -> list[float]:
     """An enter, a leave and a ping are said at once; the answer to the last comes when all are taken."""
     from wattledger.core.model import Boundary, Workload
     from wattledger.runtime import clock
-    from wattledger.runtime.lines import enter_line, hello_line, leave_line
-    from wattledger.runtime.link import connect
+    from wattledger.runtime.remote.lines import enter_line, hello_line, leave_line
+    from wattledger.runtime.remote.link import connect
 
     connection, _, _ = connect(str(running.socket), hello_line(clock.now(), ""))
     connection.settimeout(5)

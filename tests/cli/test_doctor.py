@@ -11,8 +11,8 @@ from tests.sources.rapl_tree import host_with, zone
 
 from wattledger.cli.doctor import Report, examine, show, within
 from wattledger.core.model import Finding
-from wattledger.runtime.opening import BUILTIN
 from wattledger.runtime.config import Config, load
+from wattledger.runtime.opening import BUILTIN
 
 REGISTERS = "/sys/class/powercap/intel-rapl*:*/energy_uj"
 GRANT = f'sudo sh -c "chgrp $(id -gn) {REGISTERS} && chmod 0440 {REGISTERS}"'

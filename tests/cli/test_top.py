@@ -14,7 +14,7 @@ import bcrypt
 import pytest
 from tests.cli.front import Front, is_one_line, own_place
 from tests.golden.scenario import snapshot as golden
-from tests.runtime.web_clients import served
+from tests.runtime.web_clients import Certificates, served
 
 from wattledger.cli.top import looks, plain
 from wattledger.cli.top_view import NoAgent, Scrape, compared, moved, scrape_of
@@ -97,7 +97,7 @@ def test_jobs_that_ended_are_one_sum_that_draws_nothing() -> None:
     totals.retire({Workload("old")})
     totals.device_energy_uj[GPU.id, "counter"] += 1_000_000
     [gone] = compared(before, scrape(totals.snapshot(State()))).jobs
-    assert gone[1:] == (None, None, 5.0, 0.5, None)
+    assert gone[1:] == (None, None, 5.0, 0.5, None, False)
     assert gone.name == "(retired)"
 
 
@@ -211,6 +211,40 @@ def test_a_password_is_read_from_a_file_and_its_absence_is_said(front: Front, tm
     assert is_one_line(missing.err)
     assert "--password-file" in refused.err
     assert base64.b64encode(b"alice:correct horse").decode() not in refused.err + missing.err
+
+
+def test_a_question_in_the_clear_to_a_tls_port_is_told_of_https_and_the_authority(front: Front, tmp_path: Path) -> None:
+    Certificates(tmp_path).make("server")
+    (tmp_path / "web.yml").write_text("tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n")
+    words = ("top", "--once", "--json", "--interval", "0.1", "--url")
+    with served({"/metrics": ticking(iter(range(1, 99)))}, str(tmp_path / "web.yml")) as web:
+        clear = front(*words, f"http://127.0.0.1:{web.port}")
+        unknown = front(*words, f"https://127.0.0.1:{web.port}")
+        known = front(*words, f"https://127.0.0.1:{web.port}", "--ca-file", str(tmp_path / "ca.pem"))
+    assert (clear.status, unknown.status, known.status) == (1, 1, 0)
+    assert is_one_line(clear.err)
+    assert "https://" in clear.err
+    assert "--ca-file" in clear.err
+    assert "--ca-file" in unknown.err
+    assert "is the agent running" not in clear.err + unknown.err
+
+
+def test_tls_to_a_port_in_the_clear_is_told_of_http(front: Front) -> None:
+    with served({"/metrics": ticking(iter(range(1, 99)))}) as web:
+        said = front("top", "--once", "--url", f"https://127.0.0.1:{web.port}")
+    assert said.status == 1
+    assert is_one_line(said.err)
+    assert "http://" in said.err
+
+
+def test_a_job_that_ended_is_still_and_one_whose_device_tells_no_watts_is_not() -> None:
+    before, now = at_second(3), at_second(5)
+    energy_uj = {key: before.energy_uj[key] if key[0].job == "serve" else uj for key, uj in now.energy_uj.items()}
+    now = now._replace(energy_uj=energy_uj, power_uw={GPU.id: 300_000_000})
+    view = compared(scrape(before), scrape(now))
+    assert {job.name: (job.power_w, job.draws) for job in view.jobs if job.name != "train"} == {
+        "serve": (0.0, False), "(idle)": (None, True),
+    }  # fmt: skip
 
 
 def test_on_a_terminal_it_is_drawn_until_q_is_pressed() -> None:

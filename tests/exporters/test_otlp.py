@@ -274,8 +274,8 @@ def test_one_line_when_it_begins_to_fail_and_one_when_it_delivers_again(
     otlp.close(5.0)
     lines = [record.getMessage() for record in caplog.records]
     assert len(lines) == 2
-    assert lines[0].startswith("wattledger: OTLP: not delivered: Failed to export metrics")
-    assert lines[1].startswith("wattledger: OTLP: delivering again, after ")
+    assert lines[0].startswith(f"wattledger: otlp: {there.endpoint}: ")
+    assert lines[1].startswith("wattledger: otlp: delivering again, after ")
     assert otlp.sent().delivered == 1
     assert otlp.sent().failed >= 3
 

@@ -16,7 +16,8 @@ from wattledger.core.model import Instant
 from wattledger.core.totals import State, Totals
 from wattledger.core.version import __version__
 from wattledger_exporters.otlp import Otlp
-from wattledger_exporters.otlp_sdk import resource, setting, told
+from wattledger_exporters.otlp_sdk import resource, setting
+from wattledger_exporters.otlp_told import told
 
 ROOT = Path(__file__).parents[2]
 PROTOCOLS = ("grpc", "http/protobuf")
@@ -167,12 +168,17 @@ def test_a_failure_names_the_host_but_no_key(text: str) -> None:
     assert "collector.example" in line or "host='c'" in line
 
 
-def test_a_key_in_the_endpoint_is_not_in_the_failure(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_key_in_the_endpoint_is_not_in_the_failure(
+    protocol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://me:s3cret@127.0.0.1:1/v1/metrics?key=s3cret")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.3")
     sent = send_one().sent()
     assert sent.failed == 1
     assert "s3cret" not in sent.last_error + caplog.text
+    assert sent.last_error.startswith("http://127.0.0.1:1: ")
 
 
 # --- threads and forks -------------------------------------------------------------------------------------------------------

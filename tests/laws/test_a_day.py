@@ -26,8 +26,8 @@ from wattledger.core.model import (
 from wattledger.core.pipeline import Pipeline
 from wattledger.core.ports import Now
 from wattledger.core.series import Series
-from wattledger.runtime.membership import Look, Membership
-from wattledger.runtime.publish import Publisher
+from wattledger.runtime.node.membership import Look, Membership
+from wattledger.runtime.node.publish import Publisher
 from wattledger.runtime.runner import Runner
 from wattledger.runtime.sampler import Hooks, Sampler
 from wattledger.testing import FakeClock

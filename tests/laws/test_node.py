@@ -31,7 +31,7 @@ from wattledger.core.pipeline import Pipeline
 from wattledger.core.series import Series
 from wattledger.core.totals import Snapshot
 from wattledger.runtime.capture import Recorder, load
-from wattledger.runtime.publish import Publisher
+from wattledger.runtime.node.publish import Publisher
 from wattledger.runtime.runner import Runner
 from wattledger.runtime.sampler import Hooks, Sampler
 from wattledger.testing import FakeClock, ScriptedSource

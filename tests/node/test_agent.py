@@ -24,7 +24,7 @@ LOADS = {"/kubepods/burstable/pod11111111-2222-3333-4444-555555555555/" + "a" * 
 TRACKED = """
 import csv, datetime, fcntl, glob, importlib.resources, json, os, random, select, selectors, socket, sys, time
 import wattledger.core.footprint, wattledger.factors.grid.annual, wattledger.runtime.prices, wattledger.runtime.tracker
-import wattledger.runtime.link, wattledger.runtime.remote
+import wattledger.runtime.link, wattledger.runtime.remote.meter
 from wattledger import track
 os.setgroups([]), os.setgid(65534), os.setuid(65534)
 with track(job="tracked", model="m-1", labels={"team": "search", "k8s_pod_name": "forged"}) as run:

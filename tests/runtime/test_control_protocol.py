@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wattledger.core.model import Boundary, Instant, Work, Workload
-from wattledger.runtime import lines
 from wattledger.runtime.control.protocol import (
     LABELS,
     LINE_BYTES,
@@ -21,6 +20,7 @@ from wattledger.runtime.control.protocol import (
     Wrong,
     parse,
 )
+from wattledger.runtime.remote import lines
 
 text = st.text(st.characters(), max_size=400)
 workloads = st.builds(

@@ -247,7 +247,7 @@ def test_a_dead_collector_changes_neither_the_commands_status_nor_its_footprint(
     assert done.status == status
     lines = done.err.splitlines()
     assert lines[0] == "wattledger: train"
-    assert lines[-2].startswith("wattledger: OTLP: not delivered: ")
+    assert lines[-2].startswith("wattledger: otlp: ")
     assert lines[-1] == "wattledger: Pushgateway: not delivered: http://127.0.0.1:1: Connection refused"
     assert not [line for line in lines[:-2] if "deliver" in line]
 

@@ -2,7 +2,7 @@
 
 from wattledger.core.model import Device, EnergyCounter, Fault, Sample
 from wattledger.core.ports import SourceFailed
-from wattledger.runtime.journal import Journal
+from wattledger.runtime.node.journal import Journal
 from wattledger.runtime.runner import Runner
 from wattledger.testing import FakeClock, ScriptedSource
 

@@ -7,7 +7,7 @@ from tests.runtime.devices import Blocking, until
 
 from wattledger.core.model import Device, EnergyCounter, Fault, Sample
 from wattledger.core.ports import SourceFailed
-from wattledger.runtime.journal import Journal
+from wattledger.runtime.node.journal import Journal
 from wattledger.runtime.runner import HUNG_NS, Runner
 from wattledger.testing import FakeClock, ScriptedSource
 

@@ -1,7 +1,7 @@
 """Whose processes drivers speak of: named once, forgotten when they end, never mistaken for who comes after."""
 
 from wattledger.core.model import Activity, Claim, Holding, Instant, Member, Sample, Workload
-from wattledger.runtime.membership import Look, Membership
+from wattledger.runtime.node.membership import Look, Membership
 
 AT = Instant(5, 5)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from wattledger.runtime.config import Config, ConfigError, load
-from wattledger.runtime.node import label_names, may_make, operators, state_dir
-from wattledger.runtime.notify import Notify
+from wattledger.runtime.node.notify import Notify
+from wattledger.runtime.node.words import label_names, may_make, operators, state_dir
 
 
 def test_labels_are_names_in_the_order_given_once() -> None:

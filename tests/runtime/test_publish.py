@@ -4,7 +4,7 @@ from wattledger.core.model import Activity, Batch, Claim, Device, EnergyCounter,
 from wattledger.core.pipeline import Pipeline
 from wattledger.core.series import Series
 from wattledger.core.totals import Health, Sent
-from wattledger.runtime.publish import Publisher
+from wattledger.runtime.node.publish import Publisher
 
 GPU = Device("GPU-0", "gpu", "card", None, 1)
 NS = 1_000_000_000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from wattledger.core.accounts import SpanAccount
 from wattledger.core.footprint import Footprint, Identity, assemble
 from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Boundary, Device, Gap, Instant, Workload
-from wattledger.runtime import wire
+from wattledger.runtime.control import wire
 from wattledger.runtime.prices import gain_of
 
 GPU = Device("gpu", "gpu", "NVIDIA H100", None, 100_000_000, 700_000_000)

@@ -21,7 +21,7 @@ def command(config_file: str | None, listen: str | None, socket: str | None, web
     """
     flags = {"agent.listen": listen, "agent.socket": socket, "agent.web_config": web_config}
     try:
-        from wattledger.runtime.agent import Agent
+        from wattledger.runtime.node.agent import Agent
 
         agent = Agent(config_file, os.environ, flags, demo=demo)
     except ConfigError as wrong:

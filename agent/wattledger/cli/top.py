@@ -3,30 +3,31 @@
 import contextlib
 import json
 import os
+import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from wattledger.cli import fail
-from wattledger.cli.top_view import Job, NoAgent, Part, Scrape, View, compared, moved, scrape_of
-from wattledger.core.footprint import digits, gram, iso, joule
+from wattledger.cli.top_screen import lines
+from wattledger.cli.top_view import NoAgent, Scrape, View, compared, moved, scrape_of
+from wattledger.core.footprint import iso
 from wattledger.core.ports import Request, SourceFailed
 from wattledger.runtime import clock
 from wattledger.runtime.config import ConfigError, load
 from wattledger.runtime.fetch import make_fetch
 
-if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
-
 LIMIT_BYTES = 64_000_000  # a hundred thousand series
 STANDSTILL = 30  # looks without a tick between them, and `--once` gives up
 ANY_INTERFACE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+# What an HTTPS server makes of a question in the clear: most hang up, some say so.
+NOT_PLAIN = ("reset by peer", "the reply is not HTTP", "the reply broke off", "the reply is broken", "broken pipe", "HTTP 400")
 _NEVER = threading.Event()
 
 Wait = Callable[[float], bool]  # seconds -> whether to end
@@ -38,28 +39,43 @@ Wait = Callable[[float], bool]  # seconds -> whether to end
               help="Seconds between two looks.")  # fmt: skip
 @click.option("--once", is_flag=True, help="Look twice, print once, and end.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object for each look, one a line.")
+@click.option("--all", "show_all", is_flag=True, help="Jobs that draw nothing now, too.")
 @click.option("--user", metavar="NAME", help="User, where the agent asks for one.")
 @click.option("--password-file", type=click.Path(dir_okay=False), metavar="FILE", help="File that holds the password.")
 @click.option("--ca-file", type=click.Path(dir_okay=False), metavar="FILE", help="Authority of the agent's certificate.")
 @click.option("--config", "config_file", metavar="FILE", help="Configuration file to use.")
-def command(interval: float, once: bool, as_json: bool, **options: Any) -> None:
+def command(interval: float, once: bool, as_json: bool, show_all: bool, **options: Any) -> None:
     """Jobs and devices of this node by watts, and the grams they come to; q or Ctrl-C ends it."""
-    look = partial(_look, make_fetch(), _request(options))
+    request = _request(options)
+    look = partial(_look, make_fetch(), request)
     try:
         if as_json or once or not sys.stdout.isatty():
             views = looks(look, _pause, interval, patience=STANDSTILL if once else None)
             next(views)  # sums without watts are not what was asked for
             for view in views:
-                click.echo(json.dumps(view.to_dict(iso(clock.now().wall_ns))) if as_json else plain(view), nl=as_json)
+                said = json.dumps(view.to_dict(iso(clock.now().wall_ns))) if as_json else plain(view, show_all=show_all)
+                click.echo(said, nl=as_json)
                 if once:
                     return
         else:
-            _live(look, interval)
+            _live(look, interval, show_all)
     except (SourceFailed, NoAgent) as failure:
-        hint = "is the agent running? `wattledger agent` starts it, --url names another"
-        fail(f"top: {failure}; {'--user and --password-file say who asks' if 'HTTP 401' in str(failure) else hint}", 1)
+        fail(f"top: {failure}; {_hint(request.url, str(failure))}", 1)
     except KeyboardInterrupt:
         return
+
+
+def _hint(url: str, failure: str) -> str:
+    """What to do about it."""
+    if "HTTP 401" in failure:
+        return "--user and --password-file say who asks"
+    if url.startswith("http:") and any(words in failure for words in NOT_PLAIN):
+        return "does it speak TLS? --url https://… and, for an authority of your own, --ca-file"
+    if "certificate is not trusted" in failure:
+        return "--ca-file names the authority that signed it"
+    if "wrong version number" in failure:
+        return "does it speak TLS at all? --url http://…"
+    return "is the agent running? `wattledger agent` starts it, --url names another"
 
 
 def _request(options: dict[str, Any]) -> Request:
@@ -136,67 +152,23 @@ def _keys() -> Iterator[Wait]:
         termios.tcsetattr(stdin, termios.TCSADRAIN, kept)
 
 
-def _live(look: Callable[[], Scrape], interval_s: float) -> None:
+def _live(look: Callable[[], Scrape], interval_s: float, show_all: bool) -> None:
     from rich.live import Live
+    from rich.text import Text
 
     with _keys() as wait:
         views = looks(look, wait, interval_s)
         first = next(views)  # an agent that is not there is said before the screen is taken
-        with Live(tables(first), screen=True, auto_refresh=False) as live:
-            live.refresh()
-            for view in views:
-                live.update(tables(view), refresh=True)
+        with Live(screen=True, auto_refresh=False) as live:
+            for view in chain((first,), views):
+                width, height = live.console.size  # it may be another after each look
+                found = lines(view, width, height, show_all=show_all)
+                # Text: a job named [red] is a name, not a colour.
+                live.update(Text("\n", no_wrap=True).join(Text(t, "bold" if bold else "") for t, bold in found), refresh=True)
 
 
-def plain(view: View) -> str:
-    """The tables as text, as wide as the terminal, or 120 where there is none."""
-    import io
-    import shutil
-
-    from rich.console import Console
-
-    text = io.StringIO()
-    Console(file=text, width=shutil.get_terminal_size((120, 0)).columns, color_system=None).print(tables(view))
-    return text.getvalue()
-
-
-def tables(view: View) -> "Group":
-    """Jobs over devices."""
-    from rich.console import Group
-
-    columns = ("job", "model", "power", "of it held", "CO2e/h", "energy", "CO2e", "labels")
-    jobs = _table(columns, [_job_cells(job) for job in view.jobs])
-    devices = _table(("device", "kind", "power", "energy", "how", "what"), [_part_cells(part) for part in view.devices])
-    known = [part.power_w for part in view.devices if part.power_w is not None]
-    return Group(f"wattledger top: {watts(sum(known)) if known else 'no power known'}", jobs, devices)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        right = column in ("power", "of it held", "CO2e/h", "energy", "CO2e")
-        table.add_column(column, justify="right" if right else "left", no_wrap=right, overflow="ellipsis" if right else "fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # Text: a job named [red] is a name, not a colour
-    return table
-
-
-def _job_cells(job: Job) -> tuple[str, ...]:
-    labels = dict(job.who)
-    name, model = labels.pop("job_name", ""), labels.pop("model_name", "")
-    rate, grams = (gram(value) if value is not None else "" for value in (job.g_per_h, job.emissions_g))
-    said = " ".join(f"{key}={value}" for key, value in labels.items())
-    return name, model, watts(job.power_w), watts(job.held_w), rate, joule(job.energy_j), grams, said
-
-
-def _part_cells(part: Part) -> tuple[str, ...]:
-    return part.device, part.component, watts(part.power_w), joule(part.energy_j), part.method, part.model
-
-
-def watts(power_w: float | None) -> str:
-    """Three digits; nothing for what is not known."""
-    return "" if power_w is None else f"{digits(power_w)} W"
+def plain(view: View, *, show_all: bool = False) -> str:
+    """The tables as text, as wide and as high as the terminal; 120 wide and as long as they are where there is none."""
+    width, height = shutil.get_terminal_size((120, 0))
+    height = 0 if show_all else max(height - 1, 0)  # the prompt comes below
+    return "".join(f"{line.text}\n" for line in lines(view, width, height, show_all=show_all))

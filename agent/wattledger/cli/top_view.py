@@ -40,7 +40,7 @@ class Scrape(NamedTuple):
 class Job(NamedTuple):
     """One line: ``power_w`` of which ``held_w`` is idle that it holds, sums since the agent began, ``g_per_h`` as it goes now.
 
-    ``None``: not known (yet).
+    ``None``: not known (yet).  ``draws``: not where it is known that it draws nothing now.
     """
 
     who: Who
@@ -49,6 +49,7 @@ class Job(NamedTuple):
     energy_j: float
     emissions_g: float | None
     g_per_h: float | None
+    draws: bool = True
 
     @property
     def name(self) -> str:
@@ -203,4 +204,6 @@ def _job(
         before_j, before_g = earlier.get(who, (0.0, 0.0))
         since_j, since_g = energy_j - before_j, grams - (before_g or 0.0)
         g_per_h = since_g / since_j * power_w * 3600 if since_j > 0.0 else 0.0
-    return Job(who, power_w, uses.get("held"), energy_j, grams, g_per_h)
+    # A device that tells no watts may move joules all the same: who has more than before is not still.
+    still = who == GONE or (earlier is not None and not power_w and energy_j <= earlier.get(who, (0.0, None))[0])
+    return Job(who, power_w, uses.get("held"), energy_j, grams, g_per_h, not still)

@@ -225,7 +225,7 @@ class Tracker:
         """The node's agent, if there is one; one that does not answer is named in ``said``."""
         if not (path := str(config["agent.socket"])) or not os.path.exists(path):
             return None
-        from wattledger.runtime.remote import AgentMeter, Refused  # sockets are loaded only where there is one
+        from wattledger.runtime.remote.meter import AgentMeter, Refused  # sockets are loaded only where there is one
 
         try:
             return AgentMeter(config, environ, settled=self._settle_one, wanted=self._runs.__contains__)

@@ -11,11 +11,11 @@ from wattledger.core.accounts import SpanAccount
 from wattledger.core.model import Device, Factor, Instant, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.totals import EnergyKey
-from wattledger.runtime import wire
+from wattledger.runtime.control import wire
 from wattledger.runtime.control.clients import Client
 from wattledger.runtime.control.desk import Desk
 from wattledger.runtime.control.protocol import Ask, TooMuch, Wrong
-from wattledger.runtime.wire import Packed
+from wattledger.runtime.control.wire import Packed
 
 PUSH_NS = 5_000_000_000
 FEW = 256  # so many open spans are copied after each cell; of more, only those that somebody asked for

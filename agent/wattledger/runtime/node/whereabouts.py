@@ -1,7 +1,7 @@
 """Where a process is, by the kernel's word: its parent and start, and the unit that its control group is in."""
 
 from wattledger.core.ports import Host, SourceGone
-from wattledger.runtime.membership import Look
+from wattledger.runtime.node.membership import Look
 from wattledger.sources._linux.tree import parse_stat, read_file
 from wattledger.sources.cgroup.hierarchy import look, unit_of
 

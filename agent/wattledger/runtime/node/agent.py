@@ -25,17 +25,17 @@ from wattledger.runtime.control.binding import ControlError
 from wattledger.runtime.control.hearing import House
 from wattledger.runtime.control.server import ControlServer
 from wattledger.runtime.exporters import open_pushers
-from wattledger.runtime.journal import Journal
-from wattledger.runtime.membership import Membership
-from wattledger.runtime.node import label_names, may_make, operators, state_dir
-from wattledger.runtime.notify import Notify
+from wattledger.runtime.node.journal import Journal
+from wattledger.runtime.node.membership import Membership
+from wattledger.runtime.node.notify import Notify
+from wattledger.runtime.node.publish import Publisher
+from wattledger.runtime.node.whereabouts import whereabouts
+from wattledger.runtime.node.words import label_names, may_make, operators, state_dir
 from wattledger.runtime.opening import Opened, Scope
 from wattledger.runtime.prices import price_list
-from wattledger.runtime.publish import Publisher
 from wattledger.runtime.sampler import Hooks
 from wattledger.runtime.web.pages import metrics, ready, rendered
 from wattledger.runtime.web.server import Web
-from wattledger.runtime.whereabouts import whereabouts
 from wattledger.sources.cgroup.clients import Spoken
 
 NODE = Workload("(node)")  # a node has no tree of its own; this one never gets a joule

@@ -13,13 +13,14 @@ from wattledger.core.accounts import SpanAccount
 from wattledger.core.footprint import digits, iso
 from wattledger.core.model import Boundary, Device, Instant, Work, Workload
 from wattledger.core.units import seconds
-from wattledger.runtime import clock, wire
+from wattledger.runtime import clock
 from wattledger.runtime.config import Config
-from wattledger.runtime.held import Held
+from wattledger.runtime.control import wire
 from wattledger.runtime.identity import job_run_id
-from wattledger.runtime.lines import claim_line, enter_line, footprint_line, hello_line, leave_line, ping_line, work_line
-from wattledger.runtime.link import Link, Refused, connect
 from wattledger.runtime.prices import PriceList, price_list
+from wattledger.runtime.remote.held import Held
+from wattledger.runtime.remote.lines import claim_line, enter_line, footprint_line, hello_line, leave_line, ping_line, work_line
+from wattledger.runtime.remote.link import Link, Refused, connect
 from wattledger.runtime.span_meter import Seen
 
 __all__ = ["AgentMeter", "Claimed", "Refused", "claimed"]
