@@ -1,4 +1,4 @@
-"""What tests of a node's agent share: the machine that it measures, and what must be true of every scrape."""
+"""What has grown between two scrapes of an agent, and what it had learnt before."""
 
 import json
 import time
@@ -8,20 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.node.agents import Agent, Row, total
-from tests.rig.build import NoCompiler
-from tests.rig.rig import Gpu, Rig, load_constant, load_square, sockets
-
-ENERGY, DEVICE, RETIRED = (f"wattledger_{name}_joules_total" for name in ("energy", "device_energy", "retired_energy"))
-
-
-def rig(folder: Path, *gpus: Gpu) -> Rig:
-    """Two sockets with memory, and these GPUs; skips where it cannot be built."""
-    try:
-        found = Rig(gpus, sockets(2, package=load_square(0.3, 40, 120), dram=load_constant(12))).write(folder)
-        found.env()
-    except NoCompiler as reason:
-        pytest.skip(str(reason))
-    return found
+from tests.node.checks import DEVICE, ENERGY
 
 
 def knows_floors(folder: Path, power_w: int, *uuids: str) -> None:
@@ -29,18 +16,6 @@ def knows_floors(folder: Path, power_w: int, *uuids: str) -> None:
     rows = [{"device": uuid, "state": "empty", "power_uw": power_w * 1_000_000, "wall_ns": 1, "n": 64} for uuid in uuids]
     (folder / "state").mkdir(parents=True)
     (folder / "state" / "floors.json").write_text(json.dumps(rows))
-
-
-def closes(running: Agent) -> list[Row]:
-    """A scrape in which, for every device, what was handed out is what was measured, to the microjoule of the text."""
-    rows = running.scrape()
-    devices = {labels["device"] for name, labels, _ in rows if name == DEVICE}
-    assert devices
-    for device in devices:
-        handed_out = total(rows, ENERGY, device=device) + total(rows, RETIRED, device=device)
-        assert handed_out == total(rows, DEVICE, device=device), device
-    assert {value for name, _, value in rows if name == "wattledger_attribution_residual_joules"} == {Decimal(0)}
-    return rows
 
 
 class Between:

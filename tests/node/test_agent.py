@@ -6,18 +6,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from tests.node.agents import Agent, agent, total
-from tests.node.faults import crossable, until
-from tests.node.groups import Groups, NoGroups, groups
-from tests.rig.build import NoCompiler
-from tests.rig.rig import Gpu, Process, Rig, load_constant, load_square, sockets
+from tests.node.checks import ENERGY, closes, crossable, machine, real_groups, until
+from tests.node.groups import Groups
+from tests.rig.rig import Gpu, Process, load_constant
 
 pytestmark = pytest.mark.slow
-ENERGY, DEVICE, RETIRED = (f"wattledger_{name}_joules_total" for name in ("energy", "device_energy", "retired_energy"))
 LOADS = {"/kubepods/burstable/pod11111111-2222-3333-4444-555555555555/" + "a" * 64: 0.6, "/system.slice/report.service": 0.3,
          "/wattledger-test": 0.15}  # fmt: skip
 # Another user, from before the first span on; modules are loaded before, because this interpreter may lie in root's own home.
@@ -38,31 +35,8 @@ print(json.dumps(run.footprint.to_dict()))
 
 @pytest.fixture
 def made() -> Iterator[Groups]:
-    try:
-        with groups() as found:
-            yield found
-    except NoGroups as reason:
-        pytest.skip(str(reason))
-
-
-def rig(folder: Path, *gpus: Gpu) -> Rig:
-    try:
-        found = Rig(gpus, sockets(2, package=load_square(0.3, 40, 120), dram=load_constant(12))).write(folder)
-        found.env()
-    except NoCompiler as reason:
-        pytest.skip(str(reason))
-    return found
-
-
-def closes(running: Agent) -> None:
-    """For every device, what was handed out is what was measured, to the microjoule of the text."""
-    rows = running.scrape()
-    devices = {labels["device"] for name, labels, _ in rows if name == DEVICE}
-    assert devices
-    for device in devices:
-        handed_out = total(rows, ENERGY, device=device) + total(rows, RETIRED, device=device)
-        assert handed_out == total(rows, DEVICE, device=device), device
-    assert {value for name, _, value in rows if name == "wattledger_attribution_residual_joules"} == {Decimal(0)}
+    with real_groups() as found:
+        yield found
 
 
 def as_nobody(code: str, argument: str, running: Agent) -> "subprocess.Popen[str]":
@@ -74,7 +48,7 @@ def as_nobody(code: str, argument: str, running: Agent) -> "subprocess.Popen[str
 
 
 def test_every_load_pays_by_its_cpu_time_and_every_sum_closes(tmp_path: Path, made: Groups) -> None:
-    with agent(crossable(tmp_path / "agent"), rig=rig(tmp_path / "rig")) as running:
+    with agent(crossable(tmp_path / "agent"), rig=machine(tmp_path / "rig")) as running:
         for path, part in LOADS.items():
             made.start(path, part)
         time.sleep(3)
@@ -82,7 +56,7 @@ def test_every_load_pays_by_its_cpu_time_and_every_sum_closes(tmp_path: Path, ma
         tracked = as_nobody(TRACKED, "4", running)
         time.sleep(6)
         after, cpu_after = running.scrape(), {path: made.cpu_ns(path) for path in LOADS}
-        closes(running)
+        closes(running.scrape())
         out, err = tracked.communicate(timeout=20)
         assert err == ""
         jobs = dict(zip(LOADS, ("a" * 12, "report.service", "/wattledger-test"), strict=True))
@@ -106,23 +80,23 @@ def test_every_load_pays_by_its_cpu_time_and_every_sum_closes(tmp_path: Path, ma
         assert {device["method"] for device in footprint["devices"] if device["kind"] == "cpu"} == {"counter"}
         assert "device_energy_j" not in footprint["devices"][0]
         assert "rest_of_host" not in footprint
-        closes(running)
+        closes(running.scrape())
 
 
 def test_a_gpus_joules_go_to_the_group_whose_process_computes(tmp_path: Path, made: Groups) -> None:
     busy = made.start("/system.slice/train.service", 0.1)
     other = made.start("/system.slice/serve.service", 0.1)
     board = Gpu(load_constant(300), refresh_ms=20, processes=(Process(busy, 60), Process(other, 20)))
-    with agent(tmp_path / "agent", rig=rig(tmp_path / "rig", board, Gpu(load_constant(70)))) as running:
+    with agent(tmp_path / "agent", rig=machine(tmp_path / "rig", board, Gpu(load_constant(70)))) as running:
         time.sleep(5)
         rows = running.scrape()
         shares = {job: float(total(rows, ENERGY, job_name=job, component="gpu")) for job in ("train.service", "serve.service")}
         assert shares["train.service"] / shares["serve.service"] == pytest.approx(3.0, rel=0.05)
-        closes(running)
+        closes(running.scrape())
 
 
 def test_a_group_that_ends_keeps_its_energy_and_a_reload_loses_none(tmp_path: Path, made: Groups) -> None:
-    with agent(tmp_path / "agent", rig=rig(tmp_path / "rig")) as running:
+    with agent(tmp_path / "agent", rig=machine(tmp_path / "rig")) as running:
         pid = made.start("/system.slice/short.service", 0.5)
         time.sleep(4)
         made.end(pid)
@@ -139,11 +113,11 @@ def test_a_group_that_ends_keeps_its_energy_and_a_reload_loses_none(tmp_path: Pa
         assert "grid.zone changed" in running.log
         assert [labels["grid_zone"] for name, labels, _ in rows if name.startswith("wattledger_grid_carbon")] == ["FR"]
         assert total(rows, ENERGY, job_name="short.service") >= used
-        closes(running)
+        closes(running.scrape())
 
 
 def test_a_wrong_word_at_reload_leaves_everything_as_it_was(tmp_path: Path) -> None:
-    with agent(tmp_path / "agent", rig=rig(tmp_path / "rig"), config='[grid]\nzone = "DE"\n') as running:
+    with agent(tmp_path / "agent", rig=machine(tmp_path / "rig"), config='[grid]\nzone = "DE"\n') as running:
         (tmp_path / "agent" / "agent.toml").write_text('[grid]\nzonne = "FR"\n')
         running.hang_up()
         deadline = time.monotonic() + 10
@@ -155,7 +129,7 @@ def test_a_wrong_word_at_reload_leaves_everything_as_it_was(tmp_path: Path) -> N
 
 
 def test_a_second_agent_says_who_holds_the_socket(tmp_path: Path) -> None:
-    with agent(tmp_path / "agent", rig=rig(tmp_path / "rig")) as running:
+    with agent(tmp_path / "agent", rig=machine(tmp_path / "rig")) as running:
         env = {"WATTLEDGER_AGENT_SOCKET": str(running.socket)}
         with pytest.raises(RuntimeError, match=rf"ended with 2:\nwattledger: .*{running.process.pid}"), \
                 agent(tmp_path / "second", env=env):  # fmt: skip

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.node.agents import Agent, agent, total
-from tests.node.faults import DEVICE, ENERGY, LATE, UP, closes, drawn_j, machine, nothing_twice, real_groups, said, until
+from tests.node.checks import DEVICE, ENERGY, LATE, UP, closes, drawn_j, machine, nothing_twice, real_groups, said, until
 from tests.rig.rig import Fault, Gpu, Zone, boottime_ns, load_constant, load_square, sockets
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.node.agents import Row, agent, total
-from tests.node.faults import ENERGY, ERRORS, RETIRED, closes, machine, nothing_twice, real_groups, remove, until
+from tests.node.checks import ENERGY, ERRORS, RETIRED, closes, machine, nothing_twice, real_groups, remove, until
 from tests.node.groups import hierarchies
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.node.agents import Agent, agent, total
-from tests.node.faults import DEVICE, LATE, UP, closes, machine, nothing_twice, said, until
+from tests.node.checks import DEVICE, LATE, UP, closes, machine, nothing_twice, said, until
 from tests.rig.rig import Gpu, load_constant
 
 from wattledger.runtime.web.server import Web

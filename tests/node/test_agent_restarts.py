@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.node.agents import Agent, agent, total
-from tests.node.faults import DEVICE, ENERGY, UP, closes, crossable, machine, nothing_twice, said, until
+from tests.node.checks import DEVICE, ENERGY, UP, closes, crossable, machine, nothing_twice, said, until
 from tests.rig.rig import Fault, Rig, Zone, load_constant, load_square
 
 pytestmark = pytest.mark.slow

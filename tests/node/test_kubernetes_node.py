@@ -14,8 +14,9 @@ pytest.importorskip("grpc", reason="PodResources takes grpcio: pip install 'watt
 pytest.importorskip("grpc_tools", reason="the kubelet's messages are compiled by grpcio-tools")
 
 from tests.node.agents import Agent, agent, total
+from tests.node.checks import ENERGY, closes, machine
 from tests.node.groups import MOUNT, Groups, NoGroups, groups
-from tests.node.measured import ENERGY, Between, closes, knows_floors, rig, until, values_of
+from tests.node.measured import Between, knows_floors, until, values_of
 from tests.node.pods import NAMESPACE, SYSTEMD, TOKEN, Cluster, NoCertificate, cluster
 from tests.rig.rig import Gpu, Mig, Process, load_constant
 from tests.sources.kubernetes_node import uid_of
@@ -50,6 +51,7 @@ with open(out + ".part", "w") as file:
 os.rename(out + ".part", out)
 time.sleep(60)
 """
+V2 = '[sources.cgroup]\nhierarchy = "v2"\n'
 
 
 @pytest.fixture
@@ -84,12 +86,13 @@ def test_every_pod_pays_for_what_it_used_and_what_it_was_given(tmp_path: Path, p
     slices = (Mig(1, 3, 40_000, LARGE), Mig(2, 2, 20_000, SMALL))
     cut = Gpu(load_constant(250), refresh_ms=20, processes=(Process(pids["sliced"], 50, gi=1),), migs=slices)
     knows_floors(tmp_path / "agent", IDLE_W, TWO, THREE)
-    with agent(tmp_path / "agent", rig=rig(tmp_path / "rig", RESTS, shared, cut), config=pods.config()) as running:
+    with agent(tmp_path / "agent", rig=machine(tmp_path / "rig", RESTS, shared, cut), config=pods.config()) as running:
         until_named(running, "bert", *pids, "llama")
         time.sleep(1.5)
-        before, cpu_before = closes(running), [pods.groups.cpu_ns(p) for p in (pods.path("bert"), pods.path("llama", SYSTEMD))]
+        loads = (pods.path("bert"), pods.path("llama", SYSTEMD))
+        before, cpu_before = closes(running.scrape()), [pods.groups.cpu_ns(path) for path in loads]
         time.sleep(4)
-        after, cpu_after = closes(running), [pods.groups.cpu_ns(p) for p in (pods.path("bert"), pods.path("llama", SYSTEMD))]
+        after, cpu_after = closes(running.scrape()), [pods.groups.cpu_ns(path) for path in loads]
         _pays_for_the_cpu(Between(before, after), [b - a for a, b in zip(cpu_before, cpu_after, strict=True)])
         _pays_for_gpus(Between(before, after))
         _pays_for_slices(Between(before, after))
@@ -134,21 +137,21 @@ def _pays_for_slices(grown: Between) -> None:
 def test_a_kubelet_that_goes_and_comes_back_is_two_lines_and_no_lost_joule(tmp_path: Path, pods: Cluster) -> None:
     pods.start("notebook", 0.1, env={**os.environ, "WATTLEDGER_JOB": "explore"})
     pods.give("notebook", ONE)
-    with agent(tmp_path / "agent", rig=rig(tmp_path / "rig", RESTS), config=pods.config()) as running:
+    with agent(tmp_path / "agent", rig=machine(tmp_path / "rig", RESTS), config=pods.config()) as running:
         until_named(running, "notebook")
         time.sleep(1.2)
         pods.kubelet.stop()
         until(lambda: "does not answer" in running.log, "nothing was said", running)
-        before = closes(running)
+        before = closes(running.scrape())
         pods.start("late", 0.2)
         time.sleep(2.2)
-        away = closes(running)
+        away = closes(running.scrape())
         assert Between(before, away).device(ONE) == Between(before, away).energy(device=ONE, k8s_pod_name="notebook") > 0
         assert Between(before, away).energy(k8s_pod_name="late", component="cpu") > 0
         pods.kubelet.start()
         until(lambda: "reads again" in running.log, "nothing was said", running)
         time.sleep(1.2)
-        back = Between(away, closes(running))
+        back = Between(away, closes(running.scrape()))
         # What a container says of itself names what it was given, too.
         assert back.device(ONE) == back.energy(device=ONE, k8s_pod_name="notebook", job_name="explore") > 0
         assert said(running) == [f"the kubelet does not answer at {pods.kubelet.socket}", "reads again"]
@@ -159,7 +162,7 @@ def test_a_pod_that_takes_anothers_name_is_another_and_named_from_its_first_joul
     pods.give("web-0", ONE)
     uid = uid_of("web-0")
     config = pods.config('[agent]\nlabels = "k8s_pod_uid"\n')
-    with agent(tmp_path / "agent", rig=rig(tmp_path / "rig", RESTS, RESTS), config=config) as running:
+    with agent(tmp_path / "agent", rig=machine(tmp_path / "rig", RESTS, RESTS), config=config) as running:
         until_named(running, "web-0")
         time.sleep(1.5)
         pods.end("web-0", first)
@@ -167,9 +170,9 @@ def test_a_pod_that_takes_anothers_name_is_another_and_named_from_its_first_joul
         pods.start("web-0", 0.3, uid=again)
         pods.give("web-0", TWO)
         time.sleep(3)
-        before = closes(running)
+        before = closes(running.scrape())
         time.sleep(2.2)
-        after = closes(running)
+        after = closes(running.scrape())
         grown = Between(before, after)
         assert total(before, ENERGY, k8s_pod_uid=uid, component="cpu", use="active") > 0
         assert total(before, ENERGY, k8s_pod_uid=uid, device=ONE, use="held") > 0
@@ -183,7 +186,7 @@ def test_a_pod_that_takes_anothers_name_is_another_and_named_from_its_first_joul
 
 def test_a_program_in_a_pod_speaks_for_its_own_pod_and_for_no_other(tmp_path: Path, pods: Cluster) -> None:
     sidecar, stranger = pods.start("tuner", 0.2), pods.start("other", 0.2)
-    with agent(tmp_path / "agent", rig=rig(tmp_path / "rig"), config=pods.config()) as running:
+    with agent(tmp_path / "agent", rig=machine(tmp_path / "rig"), config=pods.config()) as running:
         until_named(running, "tuner", "other")
         env = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
                "WATTLEDGER_AGENT_SOCKET": str(running.socket)}  # fmt: skip
@@ -192,7 +195,7 @@ def test_a_program_in_a_pod_speaks_for_its_own_pod_and_for_no_other(tmp_path: Pa
         pods.groups.run(pods.path("tuner"), argv, env=env)
         until(out.exists, "the program has not ended its span", running, 30)
         time.sleep(3)
-        rows = closes(running)
+        rows = closes(running.scrape())
         footprint, answers = json.loads(out.read_text())
         vouched = {"k8s_namespace_name": NAMESPACE, "k8s_pod_name": "tuner", "k8s_container_name": "main"}
         assert float(total(rows, ENERGY, job_name="tune", model_name="m-2", **vouched)) == pytest.approx(
@@ -221,12 +224,12 @@ def _shares_by_both_names(folder: Path, pods: Cluster, made: Groups) -> None:
     pods.start("one", 0.4)
     pods.start("two", 0.2, layout=SYSTEMD)
     paths = pods.path("one"), pods.path("two", SYSTEMD)
-    with agent(folder / "agent", rig=rig(folder / "rig"), config=pods.config('[sources.cgroup]\nhierarchy = "v2"\n')) as running:
+    with agent(folder / "agent", rig=machine(folder / "rig"), config=pods.config(V2)) as running:
         until_named(running, "one", "two")
         time.sleep(1.5)
-        before, cpu_before = closes(running), [made.cpu_ns(path) for path in paths]
+        before, cpu_before = closes(running.scrape()), [made.cpu_ns(path) for path in paths]
         time.sleep(4)
-        grown = Between(before, closes(running))
+        grown = Between(before, closes(running.scrape()))
         cpu = [made.cpu_ns(path) - was for path, was in zip(paths, cpu_before, strict=True)]
         energy = [float(grown.energy(k8s_pod_name=pod, component="cpu", use="active")) for pod in ("one", "two")]
         assert energy[0] / sum(energy) == pytest.approx(cpu[0] / sum(cpu), abs=0.06)

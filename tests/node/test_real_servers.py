@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from tests.node.agents import Agent, agent, prometheus_value, total
-from tests.node.groups import Groups, NoGroups, groups
-from tests.rig.build import NoCompiler
-from tests.rig.rig import Gpu, Rig, load_constant, load_square, sockets
+from tests.node.checks import machine, real_groups
+from tests.node.groups import Groups
+from tests.rig.rig import Gpu, load_constant
 from tests.servers.otlp_receiver import Receiver, receiver
 from tests.servers.programs import free_port, path_of, running, until
 
@@ -34,20 +34,8 @@ with track(job="everywhere", model="m-1"):
 
 @pytest.fixture
 def made() -> Iterator[Groups]:
-    try:
-        with groups() as found:
-            yield found
-    except NoGroups as reason:
-        pytest.skip(str(reason))
-
-
-def rig(folder: Path, *gpus: Gpu) -> Rig:
-    try:
-        found = Rig(gpus, sockets(2, package=load_square(0.3, 40, 120), dram=load_constant(12))).write(folder)
-        found.env()
-    except NoCompiler as reason:
-        pytest.skip(str(reason))
-    return found
+    with real_groups() as found:
+        yield found
 
 
 def tracked(node: Agent, for_s: float) -> "subprocess.Popen[str]":
@@ -76,7 +64,7 @@ def test_three_loads_and_a_program_as_prometheus_and_opentelemetry_see_them(tmp_
         env |= {"WATTLEDGER_EXPORTERS_OTLP_ENABLED": "true", "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
         port = free_port()
         url, log = f"http://127.0.0.1:{port}", tmp_path / "prometheus.log"
-        with agent(tmp_path / "agent", rig=rig(tmp_path / "rig", Gpu(load_constant(250))), env=env) as node, \
+        with agent(tmp_path / "agent", rig=machine(tmp_path / "rig", Gpu(load_constant(250))), env=env) as node, \
                 running(*scraper(tmp_path, {"a": node}, port), log=log):  # fmt: skip
             for name, part in LOADS.items():
                 made.start(f"/{name}", part)
@@ -125,8 +113,8 @@ def test_a_run_on_two_nodes_is_one_sum_by_its_label(tmp_path: Path) -> None:
     path_of("prometheus")
     port, log = free_port(), tmp_path / "prometheus.log"
     url, config = f"http://127.0.0.1:{port}", '[agent]\nlabels = "run_id"\n'
-    with agent(tmp_path / "a", rig=rig(tmp_path / "rig-a"), config=config, env={"NODE_NAME": "a"}) as a, \
-            agent(tmp_path / "b", rig=rig(tmp_path / "rig-b"), config=config, env={"NODE_NAME": "b"}) as b, \
+    with agent(tmp_path / "a", rig=machine(tmp_path / "rig-a"), config=config, env={"NODE_NAME": "a"}) as a, \
+            agent(tmp_path / "b", rig=machine(tmp_path / "rig-b"), config=config, env={"NODE_NAME": "b"}) as b, \
             running(*scraper(tmp_path, {"a": a, "b": b}, port), log=log):  # fmt: skip
         programs = [tracked(a, 3), tracked(b, 3)]
         for program in programs:

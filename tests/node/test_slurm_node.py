@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from tests.node.agents import Agent, agent, total
-from tests.node.measured import ENERGY, Between, closes, knows_floors, rig, until, values_of
+from tests.node.checks import ENERGY, closes, machine
+from tests.node.measured import Between, knows_floors, until, values_of
 from tests.rig.rig import Gpu, Process, load_constant
 from tests.slurm.cluster import Cluster, missing, running, wait_until
 
@@ -99,12 +100,12 @@ def test_jobs_share_the_cpu_by_their_cpu_time_and_keep_what_they_used(slurm: Clu
     busy = slurm.submit(FLAT_OUT.format(out=out), "-J", "busy")
     easy = slurm.submit(AT_EASE.format(out=out), "-J", "easy")
     pids = [pid_of(out, name) for name in ("busy", "easy")]
-    with agent(tmp_path / "agent", rig=rig(tmp_path / "rig"), config=CONFIG) as node:
+    with agent(tmp_path / "agent", rig=machine(tmp_path / "rig"), config=CONFIG) as node:
         until_named(node, busy, easy)
         time.sleep(1.5)
-        before, cpu = closes(node), [cpu_s(pid) for pid in pids]
+        before, cpu = closes(node.scrape()), [cpu_s(pid) for pid in pids]
         time.sleep(3.5)
-        grown = Between(before, closes(node))
+        grown = Between(before, closes(node.scrape()))
         used = [cpu_s(pid) - was for pid, was in zip(pids, cpu, strict=True)]
         energy = [float(grown.energy(component="cpu", use="active", **who(*job))) for job in ((busy, "busy"), (easy, "easy"))]
         # Scrapes are up to a tick off the two readings of the kernel: 1 s of 3.5.
@@ -114,9 +115,9 @@ def test_jobs_share_the_cpu_by_their_cpu_time_and_keep_what_they_used(slurm: Clu
         wait_until(lambda: slurm.state(tune) == "COMPLETED", f"the program did not end: {slurm.state(tune)}")
         wait_until(lambda: "RUNNING" not in slurm.state(busy) + slurm.state(easy), "the jobs did not end")
         time.sleep(2.5)
-        ended = closes(node)
+        ended = closes(node.scrape())
         time.sleep(1.2)
-        rows = closes(node)
+        rows = closes(node.scrape())
         for job in ((busy, "busy"), (easy, "easy")):
             kept = total(rows, ENERGY, **who(*job))
             assert kept == total(ended, ENERGY, **who(*job)) > total(before, ENERGY, **who(*job))
@@ -147,7 +148,7 @@ def test_a_gpu_is_paid_by_the_job_that_slurm_gave_it_to_or_that_a_prolog_names(s
     knows_floors(tmp_path / "agent", IDLE_W, UUIDS[one])
     config = f'{CONFIG}[sources.slurm]\ngpu_jobs = "{out / "jobs"}"\n'
     with procfs_with(out / "host", UUIDS) as procfs, agent(
-        tmp_path / "agent", rig=rig(tmp_path / "rig", *(boards[n] for n in range(3))), config=config,
+        tmp_path / "agent", rig=machine(tmp_path / "rig", *(boards[n] for n in range(3))), config=config,
         env={"WATTLEDGER_PATHS_PROCFS": str(procfs)},
     ) as node:  # fmt: skip
         until_named(node, train, wait)
@@ -173,9 +174,9 @@ def test_a_gpu_is_paid_by_the_job_that_slurm_gave_it_to_or_that_a_prolog_names(s
 
 
 def _grown(node: Agent) -> Between:
-    before = closes(node)
+    before = closes(node.scrape())
     time.sleep(2.2)
-    return Between(before, closes(node))
+    return Between(before, closes(node.scrape()))
 
 
 def _pays_for_a_gpu(grown: Between, job: dict[str, str], uuid: str) -> None:

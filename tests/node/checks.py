@@ -1,4 +1,4 @@
-"""What tests of a running agent under faults share: the machine, its groups, what was said and how often, and sums that close."""
+"""What tests of a running agent share: the machine, its groups, what was said and how often, and sums that close."""
 
 import contextlib
 import tempfile
@@ -66,7 +66,7 @@ def crossable(folder: Path) -> Path:
     return folder
 
 
-def closes(rows: list[Row]) -> None:
+def closes(rows: list[Row]) -> list[Row]:
     """For every device, what was handed out is what was measured, to the microjoule of the text."""
     devices = {labels["device"] for name, labels, _ in rows if name == DEVICE}
     assert devices
@@ -74,6 +74,7 @@ def closes(rows: list[Row]) -> None:
         handed_out = total(rows, ENERGY, device=device) + total(rows, RETIRED, device=device)
         assert handed_out == total(rows, DEVICE, device=device), device
     assert {value for name, _, value in rows if name == "wattledger_attribution_residual_joules"} == {Decimal(0)}
+    return rows
 
 
 def said(running: Agent, *words: str) -> list[str]:
