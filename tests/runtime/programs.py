@@ -35,7 +35,7 @@ def final(run):
     raise SystemExit(f"never final: {found}")
 
 def out(value):
-    print(json.dumps(value))
+    print(json.dumps(value), flush=True)
 """
 
 
