@@ -69,10 +69,17 @@ class Claims:
         said = self._said.setdefault(sample.who, {})
         if said.get(sample.rank) == sample.workload:
             return
-        said[sample.rank] = sample.workload
         if sample.rank == "tree":
+            self._fell(said.get("tree"), sample.who)
             self.trees[sample.workload] = sample.who
+        said[sample.rank] = sample.workload
         self._forget_answers(sample.who)
+
+    def _fell(self, tree: Workload | None, who: str) -> None:
+        """This tree is nobody's, if it was his."""
+        self._named = {}
+        if tree is not None and self.trees.get(tree) == who:
+            del self.trees[tree]
 
     def join(self, sample: Member) -> None:
         """What a name is part of, from now on; one that has ended is forgotten when the cell has been paid for."""
@@ -166,8 +173,8 @@ class Claims:
         for who, rank in self._withdrawn:
             self._forget_answers(who)
             workload = self._said.get(who, {}).pop(rank, None)
-            if rank == "tree" and workload is not None:
-                self.trees.pop(workload, None)
+            if rank == "tree":
+                self._fell(workload, who)
             if not self._said.get(who, True):
                 del self._said[who]
         self._withdrawn = {}
