@@ -7,7 +7,7 @@ from tests.core.made import GPU, at, counter, full, run
 
 from wattledger.core.model import Device, EnergyCounter, Instant, Sample
 from wattledger.core.pipeline import Pipeline
-from wattledger.core.ports import Host, Now, Open, Pusher, Renderer, Source, SourceFailed, SourceGone
+from wattledger.core.ports import Host, Now, Open, Pusher, Renderer, Request, Source, SourceFailed, SourceGone
 from wattledger.core.totals import Sent, Snapshot, State, Totals
 
 
@@ -84,3 +84,8 @@ def test_a_read_that_failed_is_not_a_sensor_that_is_gone() -> None:
         raise SourceFailed("try again")
     assert not issubclass(SourceFailed, SourceGone)
     assert not issubclass(SourceGone, SourceFailed)
+
+
+def test_a_session_that_has_no_business_on_a_network_fetches_nothing() -> None:
+    with pytest.raises(SourceFailed, match="nothing is fetched here"):
+        Host("/sys", "/proc", {}, (), True, {}).fetch(Request("http://127.0.0.1/x"))

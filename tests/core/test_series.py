@@ -13,6 +13,7 @@ JOBS = [Workload(f"job {n}") for n in range(6)]
 def test_who_came_first_has_a_series_and_who_came_too_late_is_other_for_ever() -> None:
     series = Series(2, 100)
     assert [series.of(job, 1) for job in JOBS[:4]] == [*JOBS[:2], OTHER, OTHER]
+    assert series.folded == 2
     assert series.ended(200, set) == sorted(JOBS[:2])
     assert series.of(JOBS[4], 201) == JOBS[4]
     series.of(JOBS[2], 202)

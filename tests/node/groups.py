@@ -126,8 +126,8 @@ class Groups:
             child.kill()
         for child in self._children:
             child.wait()
-        deadline = time.monotonic() + 10
         for folder in reversed(self._made):
+            deadline = time.monotonic() + 10
             while folder.exists() and time.monotonic() < deadline:
                 with contextlib.suppress(OSError):
                     for pid in (folder / "cgroup.procs").read_text().split():
