@@ -83,8 +83,9 @@ def test_processes_that_end_between_two_ticks_have_their_joules_in_their_group(t
         rows = running.scrape()
         closes(rows)
         joules = [of_cpu(rows, Path(path).name) - of_cpu(before, Path(path).name) for path in (short, steady)]
-        # A scrape is up to two ticks behind the kernel, of the eight and more that this takes.
-        assert joules[0] / joules[1] == pytest.approx(cpu_ns[0] / cpu_ns[1], rel=0.3)
+        # The rig's power does not follow the load: a second in which the steady one is alone gives it a whole second's joules.
+        # Had the short ones lost theirs, nearly nothing would be left of them.
+        assert 0.5 < joules[0] / joules[1] / (cpu_ns[0] / cpu_ns[1]) < 2
         nothing_twice(running)
 
 

@@ -92,7 +92,7 @@ def test_a_program_outlives_an_agent_that_is_killed_and_its_footprint_says_the_g
     rig = machine(tmp_path / "rig")
     with agent(tmp_path / "agent", rig=rig) as killed, tracked(killed) as program:
         assert until(lambda: its_joules(killed) > 0)
-        time.sleep(2.5)
+        time.sleep(8)  # an agent tells its programs their accounts each 5 s
         kill(killed)
         time.sleep(1.5)
         with agent(tmp_path / "agent", rig=rig) as running:
