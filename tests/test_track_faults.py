@@ -168,5 +168,11 @@ out([f(1), run.footprint.to_dict()["notes"], str(run.footprint), run.footprint.e
 """, environ(tmp_path))  # fmt: skip
     result, notes, text, energy_j = done.value
     assert (result, notes, energy_j) == (2, [text], None)
+    assert python("""
+sys.modules["wattledger.runtime.tracker"] = None
+sys.stderr = None
+with track(): pass
+out(1)
+""", environ(tmp_path)).out == "1\n"  # fmt: skip
     assert "not measured" in text
     assert done.err.count("\n") == 1

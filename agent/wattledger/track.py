@@ -31,7 +31,12 @@ class Nobody:
 
     def __init__(self, why: Exception) -> None:
         self._why = why
-        print(f"wattledger: nothing is measured: {why!r}", file=sys.stderr)
+        if sys.stderr is None:
+            return  # print would take standard output instead, which is not ours
+        try:
+            print(f"wattledger: nothing is measured: {why!r}", file=sys.stderr)
+        except (OSError, ValueError):
+            return  # a closed standard error is the user's wish
 
     def around(self) -> None:
         return None

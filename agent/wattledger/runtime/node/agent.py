@@ -92,13 +92,13 @@ class Agent:
         self._noted = False
         self._looked_ns = clock.now().mono_ns
         self._started = clock.now()
-        self._pushers = open_pushers(self.config, self._environ, started=self._started)
         names = label_names(str(self.config["agent.labels"]))
+        self._pushers = open_pushers(self.config, self._environ, started=self._started)
         self.publisher = Publisher(names, lambda: self._pushers.sent())
         self._control: ControlServer | None = None
         self.web = self._web()
-        self.web.start()
         try:
+            self.web.start()
             self._control = self._listen()
             self.session = self._open(names)
         except BaseException:
@@ -267,7 +267,7 @@ class Agent:
         now = {**prices.factors, **{factor.kind: factor for factor in rest}}
         # What was in force and is not named any more counts for nothing: a factor that is gone has no successor to replace it.
         known = self.session.pipeline.factors
-        gone = [f._replace(value=NEUTRAL[kind]) for kind, f in known.items() if kind in NEUTRAL and kind not in now]
+        gone = [f._replace(value=NEUTRAL[kind]) for kind, f in list(known.items()) if kind in NEUTRAL and kind not in now]
         self.session.sampler.put([*now.values(), *gone])
         renew(self.session, {name.split(".")[1] for name in changed if name.startswith("sources.")}, say)
         if any(name.startswith("exporters.") for name in changed):
