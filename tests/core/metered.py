@@ -21,7 +21,7 @@ from tests.core.made import (
 )
 
 from wattledger.core.accounts import SpanAccount
-from wattledger.core.footprint import Footprint, Identity, assemble
+from wattledger.core.footprint import Footprint, Identity, assemble, terms_of
 from wattledger.core.model import Batch, Device, Factor, Work
 
 IDENTITY = Identity("ab12", None, "finetune", "llama", {"team": "search"}, "gpu-7", "process")
@@ -48,7 +48,7 @@ def footprint(
         account,
         devices,
         end=account.left,
-        factors=factors or {},
+        terms=terms_of(account, factors or {}),
         gain_of=gain_of,
         mismatch_g95=1.0,
         notes=notes,

@@ -22,7 +22,7 @@ def own(account: SpanAccount, scope: str = "process") -> Footprint:
     who = Identity("r", None, "j", None, {}, "h", scope)
     devices = {GPU.id: GPU, CPU.id: CPU}
     return assemble(
-        who, account, devices, end=END, factors={}, gain_of=lambda *_: EXACT, mismatch_g95=1.0, others_known=False
+        who, account, devices, end=END, terms=[], gain_of=lambda *_: EXACT, mismatch_g95=1.0, others_known=False
     )
 
 

@@ -48,7 +48,7 @@ def sent(account: SpanAccount, *, everything: bool) -> SpanAccount:
 
 def footprint(account: SpanAccount, scope: str = "process", *, others_known: bool = True) -> Footprint:
     who = Identity("r", None, "j", None, {}, "h", scope)
-    return assemble(who, account, DEVICES, end=END, factors={}, gain_of=gain_of, mismatch_g95=1.0, others_known=others_known)
+    return assemble(who, account, DEVICES, end=END, terms=[], gain_of=gain_of, mismatch_g95=1.0, others_known=others_known)
 
 
 @given(accounts())

@@ -1,10 +1,13 @@
 """What one span got: running sums by device and method, inclusive and own."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from wattledger.core.model import Boundary, Gap, Instant, Method, Workload
+from wattledger.core.model import Boundary, Device, Factor, Gap, Instant, Method, Workload
 
 Lane = tuple[str, Method]
+# Factors by kind that were in force for so many microjoules: a run that goes on while the grid changes has several.
+Term = tuple[Mapping[str, Factor], int]
+SILENCE_NS = 500_000_000  # a reading this much older than a span's end leaves the end unread
 WORK_KINDS = ("prompt_tokens", "cached_tokens", "generated_tokens", "requests")
 
 
@@ -26,7 +29,10 @@ class LaneAccount:
 class SpanAccount:
     """The running sums of one span; mutable until it is settled."""
 
-    __slots__ = ("entered", "gaps", "lanes", "left", "others", "parent", "rate", "span", "thread", "within", "work", "workload")
+    __slots__ = (
+        "entered", "gaps", "lanes", "left", "others", "parent", "priced_uj", "rate", "span", "terms", "thread", "within", "work",
+        "workload",
+    )  # fmt: skip
 
     def __init__(self, boundary: Boundary) -> None:
         self.span, self.workload, self.within = boundary.span, boundary.workload, boundary.within
@@ -37,6 +43,8 @@ class SpanAccount:
         self.others: dict[Workload, float] = {}
         self.gaps: list[Gap] = []
         self.work: dict[str, int] = {}
+        self.terms: list[Term] = []
+        self.priced_uj = 0  # the sum of ``terms``
         self.rate: float | None = None  # CPU ns per ns of the span's own thread, once it is known
 
     def lane(self, key: Lane) -> LaneAccount:
@@ -45,6 +53,19 @@ class SpanAccount:
         if found is None:
             found = self.lanes[key] = LaneAccount()
         return found
+
+
+    @property
+    def energy_uj(self) -> int:
+        """Everything it got, children's included."""
+        return sum(lane.active_uj + lane.held_uj for lane in self.lanes.values())
+
+    def price(self, factors: Mapping[str, Factor]) -> None:
+        """What it got since it was last priced is at these factors, because others are in force from now on, or it is final."""
+        energy_uj = self.energy_uj
+        if factors and energy_uj != self.priced_uj:
+            self.terms.append((factors, energy_uj - self.priced_uj))
+            self.priced_uj = energy_uj
 
 
 def merge(accounts: Sequence[SpanAccount]) -> SpanAccount:
@@ -65,4 +86,30 @@ def merge(accounts: Sequence[SpanAccount]) -> SpanAccount:
         for kind, n in account.work.items():
             whole.work[kind] = whole.work.get(kind, 0) + n
         whole.gaps += account.gaps
+        whole.terms = joined([*whole.terms, *account.terms])
+        whole.priced_uj += account.priced_uj
     return whole
+
+
+def joined(terms: Sequence[Term]) -> list[Term]:
+    """Terms that follow each other at the same factors as one: a million pieces of a run have no more prices than the grid had."""
+    found: list[Term] = []
+    for factors, uj in terms:
+        if found and (found[-1][0] is factors or found[-1][0] == factors):
+            found[-1] = found[-1][0], found[-1][1] + uj
+        else:
+            found.append((factors, uj))
+    return found
+
+
+def note_unread(
+    account: SpanAccount, read_at: Mapping[str, tuple[Instant, Method]], devices: Mapping[str, Device]
+) -> None:
+    """A sensor that fell silent before the span ended: what its device drew since then is not known (yet)."""
+    assert account.left is not None
+    for device_id, (seen, method) in read_at.items():
+        device = devices[device_id]
+        silent_ns = account.left.mono_ns - max(seen, account.entered).mono_ns
+        if device.inside is None and silent_ns > max(SILENCE_NS, 2 * device.refresh_ns):
+            account.lane((device_id, method))  # it has no energy that we know, but the bound of what it may have drawn
+            account.gaps.append(Gap(device, max(seen, account.entered), account.left, "no reading since"))

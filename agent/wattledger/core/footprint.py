@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from math import hypot
 from typing import Any, NamedTuple
 
-from wattledger.core.accounts import LaneAccount, SpanAccount
+from wattledger.core.accounts import LaneAccount, SpanAccount, Term, joined
 from wattledger.core.meter import cap_uw
 from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Device, Factor, Gap, Instant
-from wattledger.core.pricing import emissions
-from wattledger.core.uncertainty import Quantity, Term, total
+from wattledger.core.pricing import Cost, priced
+from wattledger.core.uncertainty import Quantity, total
+from wattledger.core.uncertainty import Term as Addend
 from wattledger.core.units import UJ_PER_J, joules, seconds
 
 SCHEMA = "wattledger.footprint/1"
@@ -63,6 +64,7 @@ class Footprint(NamedTuple):
     emissions_g: Mapping[str, Quantity]
     factors: tuple[Factor, ...]
     notes: tuple[str, ...]
+    cost: Cost | None = None
 
     @property
     def duration_s(self) -> float:
@@ -96,6 +98,8 @@ class Footprint(NamedTuple):
             found["rest_of_host"] = dict(self.rest_of_host)
         found["work"] = dict(self.work)
         found["emissions_g"] = {basis: grams.to_dict() for basis, grams in self.emissions_g.items()}
+        if self.cost is not None:
+            found["cost"] = self.cost._asdict()
         found["factors"] = [factor_dict(f) for f in self.factors]
         found["notes"] = list(self.notes)
         return found
@@ -111,10 +115,13 @@ class Footprint(NamedTuple):
         line += f" ({digits(self.energy_j.value / length_s)} W)" if length_s > 0 else ""
         line += f" = {parts}"
         grams = self.emissions_g.get("location_based")
-        grid = next((f for f in self.factors if f.kind == "grid"), None)
-        if grams is not None and grid is not None:
-            place = "no zone set: world average" if grid.zone == "WORLD" else grid.zone
-            line += f"; {span_of(grams, gram)} CO2e ({place} {digits(grid.value)} g/kWh {grid.boundary} {grid.version})"
+        grids = [f for f in self.factors if f.kind == "grid"]
+        if grams is not None and grids:
+            place = "no zone set: world average" if grids[-1].zone == "WORLD" else grids[-1].zone
+            said = " to ".join(dict.fromkeys(digits(end([f.value for f in grids])) for end in (min, max)))
+            line += f"; {span_of(grams, gram)} CO2e ({place} {said} g/kWh {grids[-1].boundary} {grids[-1].version})"
+        if self.cost is not None:
+            line += f"; {self.cost.value:.2g} {self.cost.currency}"
         return line
 
     def by_kind(self) -> list[tuple[str, str, float]]:
@@ -131,7 +138,7 @@ def assemble(
     devices: Mapping[str, Device],
     *,
     end: Instant,
-    factors: Mapping[str, Factor],
+    terms: Sequence[Term],
     gain_of: GainOf,
     mismatch_g95: float,
     notes: Iterable[str] = (),
@@ -139,15 +146,15 @@ def assemble(
 ) -> Footprint:
     """Put an account, the factors in force and the sensors' gains together.
 
-    ``factors`` by kind: ``grid`` (g/kWh), ``upstream`` (g/kWh), ``pue``; ``mismatch_g95`` is the error of an annual average used
-    for one short window, independent by window (carbon.md 8.4).  ``others_known`` is false where the account holds its span's own
+    ``terms``: the factors by kind, ``grid`` and ``upstream`` (g/kWh), ``pue``, ``tariff``, and for how much of the energy each set
+    was in force; ``mismatch_g95`` is the error of an annual average used for one short window, independent by window (carbon.md 8.4).  ``others_known`` is false where the account holds its span's own
     part alone (its peaks, too): then there is nothing to say of whole devices and of the host.
     """
     length_s = seconds(end.mono_ns - account.entered.mono_ns)
     whole = identity.scope == "host"
     rows: list[DeviceFootprint] = []
-    terms: list[Term] = []
-    owns: list[Term] = []
+    addends: list[Addend] = []
+    owns: list[Addend] = []
     for (device_id, method), sums in sorted(account.lanes.items()) if others_known or not whole else ():
         device = devices[device_id]
         gain = gain_of(device, method, length_s)
@@ -155,13 +162,13 @@ def assemble(
         share = None if not others_known else energy_uj / sums.device_uj if sums.device_uj else 1.0
         term = _term(device, gain, sums, (energy_uj, share), account.gaps)
         own = term if whole else term._replace(value=joules(sums.own_uj))
-        terms.append(term)
+        addends.append(term)
         owns.append(own)
         row = device_id, identity.host, device.kind, device.model, method
         device_j = joules(sums.device_uj) if others_known else None
         rows.append(DeviceFootprint(*row, total([term]), joules(sums.held_uj), device_j))
-    energy = total(terms) if terms else None
-    used = _factors_used(factors)
+    energy = total(addends) if addends else None
+    price = priced(energy, terms, mismatch_g95)
     return Footprint(
         identity,
         account.entered,
@@ -172,15 +179,22 @@ def assemble(
         tuple(rows),
         _rest_of_host(account) if others_known else {},
         dict(account.work),
-        _emissions(energy, factors, mismatch_g95),
-        used,
+        price.emissions_g,
+        price.factors,
         (*notes, *_gap_notes(account.gaps), *([] if whole else _floor_notes(account))),
+        price.cost,
     )
+
+
+def terms_of(account: SpanAccount, factors: Mapping[str, Factor]) -> list[Term]:
+    """At which factors an account's energy was drawn; what is not priced yet is at those that are in force now."""
+    left_uj = account.energy_uj - account.priced_uj
+    return joined([*account.terms, *([(factors, left_uj)] if left_uj or not account.terms else [])])
 
 
 def _term(
     device: Device, gain: Factor, sums: LaneAccount, part: tuple[int, float | None], gaps: Iterable[Gap]
-) -> Term:
+) -> Addend:
     """One device's joules: ``part`` is the microjoules and their share of the device, where that is known (else the account's peak
     and doubts are those of the part).
 
@@ -195,7 +209,7 @@ def _term(
     edge_j = seconds(device.refresh_ns) * peak_uw / 1e6 * reach
     doubts_j = (sums.doubt_uj + sums.spread_uj) / 1e6 if share is None or share < 1.0 else 0.0
     missing_s = sum(seconds(g.end.mono_ns - g.start.mono_ns) for g in gaps if g.device.id == device.id)
-    return Term(
+    return Addend(
         joules(energy_uj),
         f"{gain.kind}:{device.kind}:{device.model}:{gain.version}",
         gain.g95,
@@ -222,20 +236,6 @@ def _rest_of_host(account: SpanAccount) -> dict[str, float]:
     named = {IDLE, UNATTRIBUTED, AGENT}
     found = {key: account.others.get(workload, 0.0) / UJ_PER_J for key, workload in keys.items()}
     found["other_workloads_j"] = sum(uj for w, uj in account.others.items() if w not in named) / UJ_PER_J
-    return found
-
-
-def _factors_used(factors: Mapping[str, Factor]) -> tuple[Factor, ...]:
-    return tuple(f for kind in ("grid", "upstream", "pue") if (f := factors.get(kind)) is not None)
-
-
-def _emissions(energy: Quantity | None, factors: Mapping[str, Factor], mismatch_g95: float) -> dict[str, Quantity]:
-    found: dict[str, Quantity] = {}
-    pue = [factors["pue"]] if "pue" in factors else []
-    for kind, basis in (("grid", "location_based"), ("upstream", "upstream")):
-        factor = factors.get(kind)
-        if energy is not None and factor is not None:
-            found[basis] = emissions(energy, [factor, *pue], mismatch_g95)
     return found
 
 

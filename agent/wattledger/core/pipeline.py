@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import NamedTuple, assert_never
 
-from wattledger.core.accounts import Lane, SpanAccount
+from wattledger.core.accounts import Lane, SpanAccount, note_unread
 from wattledger.core.attribution import Cell, Split, share_out
 from wattledger.core.floors import floor_taught
 from wattledger.core.lanes import EnergyCurve
@@ -35,7 +35,9 @@ from wattledger.core.model import (
     Work,
     Workload,
 )
+from wattledger.core.posted import Minute
 from wattledger.core.posting import Posting
+from wattledger.core.pricing import PRICED
 from wattledger.core.rest import Remainder, Rest
 from wattledger.core.series import Series
 from wattledger.core.sharing import LaneShares, slicing, spread_of, table_doubt_uj
@@ -44,24 +46,25 @@ from wattledger.core.totals import Totals
 from wattledger.core.units import NS_PER_S, energy_uj
 from wattledger.core.usage import Usage, used_of
 
-SILENCE_NS = 500_000_000  # a reading this much older than a span's end leaves the end unread
-
 
 class Step(NamedTuple):
-    """What came out of one batch: spans that ended and are final, times that were lost, floors that were learnt."""
+    """What came out of one batch: spans that ended and are final, times that were lost, floors that were learnt, and for the ledger
+    what was handed out, by start of the minute in seconds since the epoch."""
 
     settled: list[SpanAccount]
     gaps: list[Gap]
     floors: list[IdleFloor]
+    kept: tuple[dict[int, Minute], ...] = ()
 
 
 class Pipeline:
     """Owns the metering state of one process or node: last readings, the open cell, open spans, floors, factors, totals.
 
-    ``series``: which workloads are shown by name; without it, all are.
+    ``series``: which workloads are shown by name; without it, all are.  ``own_only``: the steps hand out, for the ledger, what the
+    spans of the metered trees got, and nobody else's energy.
     """
 
-    def __init__(self, series: Series | None = None) -> None:
+    def __init__(self, series: Series | None = None, *, own_only: bool = False) -> None:
         self.totals = Totals()
         self.spans = SpanBook()
         self.factors: dict[str, Factor] = {}
@@ -74,6 +77,8 @@ class Pipeline:
         self._hints: dict[str, int] = {}
         self._usage = Usage()
         self._posting = Posting(self.totals, self._usage.claims, series or Series(), self.factors)
+        self._posting.own_only = own_only
+        self.terms: dict[str, Factor] = {}
         self._boundaries: list[Boundary] = []
         self._works: list[Work] = []
         self._gaps: list[Gap] = []
@@ -109,7 +114,7 @@ class Pipeline:
                 case Work():
                     self._works.append(sample)
                 case Factor():
-                    self.factors[sample.kind] = sample
+                    self._price(sample)
                 case Resume():
                     self._meter.resume()
                 case Fault():
@@ -177,6 +182,14 @@ class Pipeline:
         if known is None or sample.n >= known.n:
             self.floors[sample.device_id] = sample
 
+    def _price(self, factor: Factor) -> None:
+        """Another price: what open spans got until now was at the one before."""
+        if factor.kind in PRICED and self.terms.get(factor.kind) != factor:
+            for account in self.spans.open_accounts():
+                account.price(self.terms)
+            self.terms = {**self.terms, factor.kind: factor}
+        self.factors[factor.kind] = factor
+
     # --- closing a cell -------------------------------------------------------------------------------------------------
 
     def _close(self, at: Instant, *, settle: bool = True) -> Step:
@@ -205,8 +218,9 @@ class Pipeline:
         settled = self.spans.settle() if settle else []
         self.spans.forget_trees(self._usage.claims.trees)
         for account in settled:
-            self._note_unread(account)
-        return Step(settled, gaps, floors)
+            note_unread(account, self._read_at, self.totals.devices)
+            account.price(self.terms)
+        return Step(settled, gaps, floors, (self._posting.kept(),))
 
     def _share_curve(
         self, curve: EnergyCurve, trees: Mapping[Workload, list[Slice]], shares: LaneShares, at: Instant
@@ -225,8 +239,9 @@ class Pipeline:
         learnt = None if holed else floor_taught(curve, weights, self.floors.get(device.id), at)
         if learnt is not None:
             self.floors[device.id] = learnt
-        floor = self._floor_of(device)
-        cell = Cell(curve.energy_uj, curve.span_ns, used_of(device, weights), self._usage.parts_ppm(device), floor)
+        floor = self.floors.get(device.id)
+        used, parts = used_of(device, weights), self._usage.parts_ppm(device)
+        cell = Cell(curve.energy_uj, curve.span_ns, used, parts, None if floor is None else floor.power_uw)
         divided = share_out(cell)
         shares.add(divided, curve)
         self._post(curve, divided, cell, trees, shares)
@@ -245,6 +260,7 @@ class Pipeline:
         device = curve.device
         key: Lane = device.id, curve.method
         unit = self._usage.unit(device)
+        self._posting.lane(curve, unit)
         # A model's own idle is part of the model, whose interval covers it; a table's beside a measurement is a doubt of its own.
         unsure = curve.method != "estimated" and device.id in self.floors and self.floors[device.id].n == 0
         for tree, slices in trees.items():
@@ -282,19 +298,3 @@ class Pipeline:
         divided = share_out(cell)
         shares.add(divided, curve)
         self._post(curve, divided, cell, trees, shares)
-
-    def _floor_of(self, device: Device) -> int | None:
-        floor = self.floors.get(device.id)
-        return None if floor is None else floor.power_uw
-
-    # --- spans ---
-
-    def _note_unread(self, account: SpanAccount) -> None:
-        """A sensor that fell silent before the span ended: what its device drew since then is not known (yet)."""
-        assert account.left is not None
-        for device_id, (seen, method) in self._read_at.items():
-            device = self.totals.devices[device_id]
-            silent_ns = account.left.mono_ns - max(seen, account.entered).mono_ns
-            if device.inside is None and silent_ns > max(SILENCE_NS, 2 * device.refresh_ns):
-                account.lane((device_id, method))  # it has no energy that we know, but the bound of what it may have drawn
-                account.gaps.append(Gap(device, max(seen, account.entered), account.left, "no reading since"))

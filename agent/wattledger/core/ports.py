@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
+from wattledger.core.facts import IntensityFact, Signal
 from wattledger.core.model import Device, Finding, Instant, Sample
 from wattledger.core.totals import Sent as Sent
 from wattledger.core.totals import Snapshot
@@ -16,6 +17,14 @@ Now = Callable[[], Instant]
 
 class SourceFailed(Exception):
     """This read failed; the next may succeed.  The message is one line: what, where."""
+
+
+class BadStatus(SourceFailed):
+    """The server answered, with a status of 400 or more; ``retry_after_s`` where it said when to ask again."""
+
+    def __init__(self, message: str, status: int, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status, self.retry_after_s = status, retry_after_s
 
 
 class SourceGone(Exception):
@@ -89,6 +98,47 @@ class Source(Protocol):
 
 Open = Callable[[Host], Source]
 Examine = Callable[[Host], Iterable[Finding]]
+
+
+class GridPlace(NamedTuple):
+    """What a grid provider may know; everything is handed in.
+
+    ``options``: its own section of the configuration, less what is empty.  ``secret(NAME)``: a key by its setting's name, read
+    from the environment or a file at each call, ``None`` where there is none; it never enters a message.  ``fetch`` may block.
+    """
+
+    options: Mapping[str, object]
+    fetch: Fetch
+    secret: Callable[[str], str | None]
+
+
+class GridProvider(Protocol):
+    """Who says what a zone's grid emits.  Blocking; called on the refresher's thread only.
+
+    ``step_s``: the length of its slots.  ``licence``: of what it says, as stored beside it.
+    """
+
+    name: str
+    signal: Signal
+    boundary: str
+    step_s: int
+    licence: str
+
+    def covers(self, zone: str) -> bool:
+        """Whether it knows this zone (``DE``, ``US-CAMX``), as far as can be said without asking it."""
+        ...
+
+    def read(self, zone: str, start_s: int, end_s: int, now_s: int) -> Sequence[IntensityFact]:
+        """What it says of ``[start_s, end_s)``, in whole slots, sorted; what it does not say is absent, never zero.
+
+        Raises SourceFailed (ask again later; BadStatus with the server's word) or SourceGone (no use in asking: no key, not our
+        zone).
+        """
+        ...
+
+    def forecast(self, zone: str, now_s: int) -> Sequence[IntensityFact]:
+        """What it expects from now on (``forecast`` set), sorted; empty where it does not say."""
+        ...
 
 
 class Renderer(Protocol):

@@ -1,39 +1,53 @@
-"""A share → the totals: under the name that the claims come to, in the series that it was admitted to, with its grams."""
+"""A share → the totals and the ledger: under the name that the claims come to, and for the totals in the series that it was
+admitted to, with its grams."""
 
 from collections.abc import Mapping
 
 from wattledger.core.accounts import Lane
 from wattledger.core.attribution import Split
 from wattledger.core.claims import Claims
+from wattledger.core.lanes import EnergyCurve
 from wattledger.core.model import Factor, Instant, Work, Workload
+from wattledger.core.posted import Minute, Posted
 from wattledger.core.pricing import grams
 from wattledger.core.series import Series
 from wattledger.core.totals import Totals
 
 
 class Posting:
-    """State: when the cell is closed, what a joule costs then, and under which names its shares are shown; sums go to ``totals``.
-    ``factors`` are those in force.
+    """State: when the cell is closed, what a joule costs then, and under which names its shares are shown; sums go to ``totals``, and
+    by minute to ``posted``.  ``factors`` are those in force.  ``own_only``: who meters one tree keeps its spans' part alone in the
+    ledger.
     """
 
     def __init__(self, totals: Totals, claims: Claims, series: Series, factors: Mapping[str, Factor]) -> None:
         self._totals, self._claims, self._series, self._factors = totals, claims, series, factors
+        self.own_only = False
+        self._posted = Posted()
+        self._at = Instant(0, 0)
         self._at_ns = 0
         self._shown: dict[Workload, Workload] = {}
         self._price: tuple[float, float] | None = None
 
     def begin(self, at: Instant) -> None:
         """A cell is being closed."""
-        self._at_ns = at.mono_ns
+        self._at, self._at_ns = at, at.mono_ns
         self._shown = {}
         grid = self._factors.get("grid")
         pue = self._factors["pue"].value if "pue" in self._factors else 1.0
         self._price = None if grid is None else (grid.value, pue)
 
+    def lane(self, curve: EnergyCurve, unit: str) -> None:
+        """The device whose energy is handed out next, and the unit of activity by which it is divided."""
+        self._posted.lane(curve, self._at, unit)
+
     def part(self, tree: Workload, posted: Mapping[Workload, tuple[int, int]], key: Lane) -> None:
         """A tree's part of one device, (active, held) by span."""
         for workload, (active_uj, held_uj) in posted.items():
-            self._hand_out(self._claims.named(workload, tree), key, active_uj, held_uj)
+            named = self._claims.named(workload, tree)
+            self._hand_out(named, key, active_uj, held_uj)
+            if self.own_only:
+                self._keep(named, key, active_uj, held_uj)
 
     def split(self, divided: Split, key: Lane) -> None:
         """What is not a tree's with spans in it."""
@@ -45,7 +59,12 @@ class Posting:
     def work(self, work: Work, tree: Workload | None) -> None:
         """Tokens and requests, done in a span of ``tree``."""
         named = work.workload if tree is None else self._claims.named(work.workload, tree)
+        self._posted.work(named, work)
         self._totals.add_work(work._replace(workload=self._series.of(named, self._at_ns)))
+
+    def kept(self) -> dict[int, Minute]:
+        """What the cell brought for the ledger, by start of its minute."""
+        return self._posted.take()
 
     def retire(self) -> None:
         """Who ended long ago loses his series."""
@@ -59,6 +78,15 @@ class Posting:
             self._totals.add((shown, *key, "active"), active_uj)
         if held_uj:
             self._totals.add((shown, *key, "held"), held_uj)
+        if not self.own_only:
+            self._keep(workload, key, active_uj, held_uj)
         if self._price is not None:
             priced = grams(active_uj + held_uj, *self._price)
             self._totals.emissions_g[shown] = self._totals.emissions_g.get(shown, 0.0) + priced
+
+    def _keep(self, workload: Workload, key: Lane, active_uj: int, held_uj: int) -> None:
+        """For the ledger: under its full name, whether it has a series of its own or not."""
+        if active_uj:
+            self._posted.add((workload, *key, "active"), active_uj)
+        if held_uj:
+            self._posted.add((workload, *key, "held"), held_uj)

@@ -1,7 +1,9 @@
-"""Energy → grams, with the factors used and their uncertainty."""
+"""Energy → grams and money, with the factors used and their uncertainty."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+from wattledger.core.accounts import Term
 from wattledger.core.model import Factor
 from wattledger.core.uncertainty import Quantity, scale
 from wattledger.core.units import joules, kwh
@@ -23,3 +25,65 @@ def emissions(energy_j: Quantity, factors: Sequence[Factor], mismatch_g95: float
     lows = [*(f.g95 for f in factors), mismatch_g95]
     highs = [*(f.g95_high or f.g95 for f in factors), mismatch_g95]
     return scale(energy_j, kwh(product), lows, highs)
+
+
+PRICED = ("grid", "upstream", "pue", "tariff")  # kinds of factor that a price is made of
+OF_THE_HOUR = ("live", "live-estimated", "last-known")  # qualities of a grid factor that is not an average over a year
+
+
+class Cost(NamedTuple):
+    """Money, in a currency by its ISO 4217 code."""
+
+    value: float
+    currency: str
+
+
+class Priced(NamedTuple):
+    """A run's grams by basis, its cost, and every factor that was used."""
+
+    emissions_g: dict[str, Quantity]
+    cost: Cost | None
+    factors: tuple[Factor, ...]
+
+
+def priced(energy_j: Quantity | None, terms: Sequence[Term], mismatch_g95: float) -> Priced:
+    """Price a run's energy, each part at the factors that were in force when it was drawn.
+
+    A basis that one part has no factor for is absent.  The parts' errors are added linearly: a provider that is off in one hour is
+    off in the next.
+    """
+    used = dict.fromkeys(factor for kind in PRICED for factors, _ in terms if (factor := factors.get(kind)) is not None)
+    if energy_j is None:
+        return Priced({}, None, tuple(used))
+    whole_uj = sum(uj for _, uj in terms)
+    parts = [(factors, uj / whole_uj if len(terms) > 1 and whole_uj else 1.0 / len(terms)) for factors, uj in terms]
+    grams_of = {"location_based": "grid", "upstream": "upstream"}
+    found: dict[str, Quantity] = {}
+    for basis, kind in grams_of.items():
+        if parts and all(kind in factors for factors, _ in parts):
+            found[basis] = _sum([_emitted(energy_j, part, factors, kind, mismatch_g95) for factors, part in parts])
+    return Priced(found, _cost(energy_j.value, parts), tuple(used))
+
+
+def _emitted(
+    energy_j: Quantity, part: float, factors: Mapping[str, Factor], kind: str, mismatch_g95: float
+) -> Quantity:
+    pue = [factors["pue"]] if "pue" in factors else []
+    mismatch = 1.0 if factors[kind].quality in OF_THE_HOUR else mismatch_g95
+    energy_j = energy_j if part == 1.0 else Quantity(*(end * part for end in energy_j))
+    return emissions(energy_j, [factors[kind], *pue], mismatch)
+
+
+def _sum(parts: Sequence[Quantity]) -> Quantity:
+    return parts[0] if len(parts) == 1 else Quantity(*(sum(ends) for ends in zip(*parts, strict=True)))
+
+
+def _cost(energy_j: float, parts: Sequence[tuple[Mapping[str, Factor], float]]) -> Cost | None:
+    """The bill is for what the building drew: PUE counts where it is known."""
+    if not parts or not all("tariff" in factors for factors, _ in parts):
+        return None
+    currencies = {factors["tariff"].unit.partition("/")[0] for factors, _ in parts}
+    if len(currencies) > 1:
+        return None
+    rates = [(f["tariff"].value * (f["pue"].value if "pue" in f else 1.0), part) for f, part in parts]
+    return Cost(sum(rate * kwh(energy_j * part) for rate, part in rates), currencies.pop())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wattledger.core.accounts import SpanAccount
-from wattledger.core.footprint import Footprint, assemble
+from wattledger.core.footprint import Footprint, assemble, terms_of
 from wattledger.core.model import Instant
 from wattledger.runtime.config import ConfigError
 from wattledger.runtime.identity import identity, work_of
@@ -21,6 +21,7 @@ QUEUED = "no framework that can be waited for: GPU work still queued at the run'
 def footprint_of_run(run: "Run", meter: SpanMeter, account: SpanAccount, *, end: Instant, notes: Sequence[str]) -> Footprint:
     """At the prices of the run's own zone, if it has one, else the meter's."""
     prices, wrong = _prices(run, meter)
+    terms = terms_of(account, prices.factors) if run._spec.zone is None or wrong else [(prices.factors, account.energy_uj)]
     notes = [*notes, *wrong]
     devices = meter.devices()
     gpu = any(devices[d].kind == "gpu" and sums.active_uj for (d, _), sums in account.lanes.items())
@@ -35,7 +36,7 @@ def footprint_of_run(run: "Run", meter: SpanMeter, account: SpanAccount, *, end:
         account,
         devices,
         end=end,
-        factors=prices.factors,
+        terms=terms,
         gain_of=gain_of,
         mismatch_g95=mismatch_g95((end.mono_ns - account.entered.mono_ns) / 1e9),
         notes=[*notes, *run._notes, *meter.notes(account), *prices.notes],

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from wattledger.core.ports import Fetch, Request, SourceFailed
+from wattledger.core.ports import BadStatus, Fetch, Request, SourceFailed
 from wattledger.core.version import __version__
 from wattledger.runtime import clock
 from wattledger.runtime.warn import warn_once
@@ -190,13 +190,19 @@ def _get(session: "requests.Session", url: str, request: Request, bounds: Bounds
             if reply.is_redirect:
                 return str(reply.headers["Location"])
             if reply.status_code >= 400:
-                raise SourceFailed(f"{shown(url)}: HTTP {_phrase(reply.status_code)}")
+                after_s = _retry_after_s(reply.headers.get("Retry-After"))
+                raise BadStatus(f"{shown(url)}: HTTP {_phrase(reply.status_code)}", reply.status_code, after_s)
             return _body(reply, request.limit_bytes)
     except TooLong:
         raise SourceFailed(f"{shown(url)}: the reply is longer than {request.limit_bytes} bytes") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, zlib.error, OSError, ValueError) as error:
         # Their own words repeat the URL with its query, and a bad header with its token.
         raise SourceFailed(f"{shown(url)}: {_why(error, request.timeout_s)}") from None
+
+
+def _retry_after_s(said: str | None) -> float | None:
+    """Seconds, as nearly all servers say it; a date is left to our own patience."""
+    return float(said) if said is not None and said.isdecimal() else None
 
 
 def _body(reply: "requests.Response", limit_bytes: int) -> bytes:

@@ -50,7 +50,8 @@ class LocalMeter:
         return self.session.pipeline.totals.devices
 
     def prices(self) -> PriceList:
-        return self.session.prices
+        """Those in force: the grid may have changed since the session was opened."""
+        return self.session.prices._replace(factors=self.session.pipeline.terms or self.session.prices.factors)
 
     def notes(self, account: SpanAccount) -> Sequence[str]:
         return (*self._said, *self.session.all_notes())

@@ -170,7 +170,8 @@ class Sampler:
         for batch in batches:
             self._stepped.append(batch)
             out = self.pipeline.step(batch)
-            step = Step(step.settled + out.settled, step.gaps + out.gaps, step.floors + out.floors)
+            found = step.settled + out.settled, step.gaps + out.gaps, step.floors + out.floors, step.kept + out.kept
+            step = Step(*found)
         return step
 
     def ripe(self) -> bool:

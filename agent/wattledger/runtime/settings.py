@@ -25,10 +25,29 @@ MAIN_KEYS: dict[str, Key] = {
     "agent.operators": Key("", "str", "group whose members may ask the agent for anybody's figures, beside root"),
     "agent.fine_boundaries": Key(False, "bool", "read the sensors at every span boundary (single-user nodes only: a side channel)"),
     "grid.zone": Key("", "str", "grid zone, e.g. DE or US-CAMX; empty: the cloud region in the environment, else the world"),
+    "grid.provider": Key("", "str", "who is asked for live intensities, in order, e.g. \"neso,electricitymaps\"; empty: none"),
+    "grid.period_s": Key(300.0, "float", "seconds between two questions to a provider"),
+    "grid.settle_h": Key(72.0, "float", "hours after which an intensity is not asked for again, and what it priced is settled"),
+    "tariff.per_kwh": Key(0.0, "float", "price of a kWh, in the currency below; 0: not known, no cost is said"),
+    "tariff.hours": Key("", "str", "prices by local hour, e.g. \"22-6:0.21,6-22:0.34\"; the rest of the day costs per_kwh"),
+    "tariff.timezone": Key("UTC", "str", "whose hours those are, e.g. Europe/Berlin"),
+    "tariff.file": Key("", "str", "CSV of prices by time: start,end,price_per_kwh (ISO times with zone); goes before the others"),
+    "tariff.currency": Key("EUR", "str", "ISO 4217 code of the currency"),
     "facility.pue": Key(0.0, "float", "power usage effectiveness of the building; 0: not known, not applied"),
     "facility.rest": Key("on", "on|off", "whether fans, board and losses are estimated into energy_j"),
     "facility.wall_gain": Key(0.0, "float", "from a wall meter: wall = gain x measured parts + offset; 0: not calibrated"),
     "facility.wall_offset_w": Key(0.0, "float", "watts of that offset"),
+}
+
+# [ledger]
+LEDGER_KEYS = {
+    "ledger.enabled": Key(True, "bool", "whether facts are kept"),
+    "ledger.path": Key("", "str", "folder of the books; empty: ledger/ in the agent's state folder, or $XDG_STATE_HOME/wattledger"),
+    "ledger.commit_interval_s": Key(5.0, "float", "seconds between commits: the most that kill -9 can lose"),
+    "ledger.lake": Key("", "str", "where sealed segments are shared: a folder or an fsspec URL (s3://…, gs://…); empty: nowhere"),
+    "ledger.sign_key_file": Key("", "str", "PEM file of an Ed25519 key that signs segments and tree heads; empty: unsigned"),
+    "ledger.keep_minutes_days": Key(30, "int", "days before minute facts are rolled up to the grid's slots (at least 4)"),
+    "ledger.keep_slots_days": Key(800, "int", "days before facts by grid slot are rolled up to days; 0: never"),
 }
 
 _PERIOD = Key(10.0, "float", "seconds between two questions")
@@ -90,6 +109,41 @@ SOURCE_KEYS: dict[str, dict[str, Key]] = {
         "dram_w_per_gb": Key(0.0, "float", "watts per GB of memory; 0: the default"),
     },
 }
+# [grid.NAME] for each provider; a key is read from the variable or file named here, never from the configuration itself.
+_KEY_FILE = Key("", "str", "file that holds the key; else the variable named in the README")
+_URL = Key("", "str", "another address of the same service, e.g. a proxy of your own")
+GRID_KEYS: dict[str, dict[str, Key]] = {
+    "electricitymaps": {
+        "key_file": _KEY_FILE,
+        "url": _URL,
+        "zone": Key("", "str", "the provider's own name of the zone, where ours does not lead to it"),
+        "factors": Key("direct", "direct|lifecycle", "which emission factors: direct for scope 2, lifecycle for all stages"),
+        "estimations": Key(True, "bool", "whether hours that the provider estimates are taken (marked) until they are measured"),
+    },
+    "watttime": {
+        "user": Key("", "str", "user name"),
+        "password_file": Key("", "str", "file that holds the password; else WATTTIME_PASSWORD"),
+        "url": _URL,
+        "region": Key("", "str", "the provider's own name of the region, e.g. CAISO_NORTH"),
+        "signal": Key("co2_moer", "co2_moer|co2_aoer", "marginal (never used for an inventory) or average"),
+    },
+    "neso": {"url": _URL},
+    "energidataservice": {"url": _URL, "area": Key("", "str", "DK1 or DK2, where the zone does not say it")},
+    "eco2mix": {"url": _URL},
+    "eia": {"key_file": _KEY_FILE, "url": _URL, "respondent": Key("", "str", "the balancing authority, e.g. PJM or CISO")},
+    "entsoe": {"key_file": _KEY_FILE, "url": _URL, "domain": Key("", "str", "the area's EIC code, where the zone does not say it")},
+    "file": {
+        "path": Key("", "str", "CSV or Parquet: zone,start,end,g_per_kwh[,boundary,signal,version,estimated] (ISO times)"),
+    },
+    "promquery": {
+        "url": Key("", "str", "a Prometheus server"),
+        "query": Key("", "str", "PromQL that gives g/kWh, one series"),
+        "zone": Key("", "str", "the zone it is of"),
+        "boundary": Key("direct", "direct|lifecycle", "what its figures hold"),
+        "step_s": Key(300.0, "float", "length of its slots in seconds"),
+    },
+}
+
 ENABLED = Key(True, "bool", "whether this source is used")
 
 # [exporters.NAME]
@@ -105,7 +159,9 @@ EXPORTER_KEYS: dict[str, dict[str, Key]] = {
 
 def _known() -> dict[str, Key]:
     """Every setting by its dotted name, sections in the contract's order."""
-    found = dict(MAIN_KEYS)
+    found = {**MAIN_KEYS, **LEDGER_KEYS}
+    for provider, keys in GRID_KEYS.items():
+        found |= {f"grid.{provider}.{name}": key for name, key in keys.items()}
     for source, keys in SOURCE_KEYS.items():
         found[f"sources.{source}.enabled"] = ENABLED
         found |= {f"sources.{source}.{name}": key for name, key in keys.items()}

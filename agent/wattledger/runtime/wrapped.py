@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wattledger.core.accounts import SpanAccount
-from wattledger.core.footprint import Footprint, Identity, assemble
+from wattledger.core.footprint import Footprint, Identity, assemble, terms_of
 from wattledger.core.model import Batch, Boundary, Instant, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.runtime import clock
@@ -116,7 +116,7 @@ def footprint_of(who: Identity, account: SpanAccount, pipeline: Pipeline, notes:
         account,
         pipeline.totals.devices,
         end=end,
-        factors=pipeline.factors,
+        terms=terms_of(account, pipeline.terms),
         gain_of=gain_of,
         mismatch_g95=mismatch_g95((end.mono_ns - account.entered.mono_ns) / 1e9),
         notes=notes,

@@ -21,7 +21,6 @@ PUSH_NS = 5_000_000_000
 FEW = 256  # so many open spans are copied after each cell; of more, only those that somebody asked for
 MOST_ASKED = 16_384
 
-PRICED = ("grid", "upstream", "pue")
 Notes = Callable[[], Sequence[str]]
 Row = tuple[str, str | None, str, str, str, int]  # job, model, device, method, use, uj
 
@@ -80,7 +79,7 @@ class Answers:
         accounts = list(pipeline.spans.open_accounts())
         everyone = push or len(accounts) <= FEW
         copies = {a.span: wire.pack(a) for a in accounts if everyone or a.span in self._awaited}
-        factors = tuple(pipeline.factors[kind] for kind in PRICED if kind in pipeline.factors)
+        factors = tuple(pipeline.terms.values())
         totals = dict(pipeline.totals.energy_uj) if self._totals else None
         settled = {account.span: account for account in step.settled}
         return Published(now, copies, settled, dict(pipeline.totals.devices), factors, totals, everyone, push)
@@ -173,7 +172,7 @@ class Answers:
             "span": span,
             "final": final,
             "at": self._last.at,
-            "account": None if packed is None else wire.shown(packed, everything=client.operator),
+            "account": None if packed is None else wire.shown(packed, everything=client.operator, factors=self._last.factors),
             "devices": [] if packed is None else wire.devices_shown(packed, self._last.devices),
         }
 

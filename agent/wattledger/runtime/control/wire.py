@@ -1,14 +1,15 @@
 """Accounts, devices and factors as JSON, between the agent and the programs it measures.
 
 An account: ``{"entered": [mono_ns, wall_ns], "left": …, "lanes": [[device, method, active_uj, held_uj, own_uj, device_uj, peak_uw,
-doubt_uj, spread_uj]], "others": {reserved job: uj}, "gaps": [[device, start, end, reason]]}``.  Who may not see what others use
+doubt_uj, spread_uj]], "others": {reserved job: uj}, "gaps": [[device, start, end, reason]], "terms": [[[factor], uj]]}``, the last
+only where other factors than those in force were.  Who may not see what others use
 gets no ``device_uj`` (null), no ``others``, and the peak times his share of the device: what the bounds of his own figure need.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from wattledger.core.accounts import LaneAccount, SpanAccount
+from wattledger.core.accounts import LaneAccount, SpanAccount, Term, joined
 from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Boundary, Device, Factor, Gap, Instant
 
 MOST_GAPS = 32
@@ -38,6 +39,7 @@ class Packed(NamedTuple):
     lanes: tuple[LaneRow, ...]
     others: Mapping[str, float]
     gaps: tuple[Gap, ...]
+    terms: tuple[Term, ...] = ()
 
 
 def pack(account: SpanAccount) -> Packed:
@@ -50,7 +52,7 @@ def pack(account: SpanAccount) -> Packed:
     for workload, uj in account.others.items():
         name = APART.get(workload, OTHER.job)
         others[name] = others.get(name, 0.0) + uj
-    return Packed(account.entered, account.left, lanes, others, tuple(_folded(account.gaps)))
+    return Packed(account.entered, account.left, lanes, others, tuple(_folded(account.gaps)), tuple(joined(account.terms)))
 
 
 def _folded(gaps: Sequence[Gap]) -> Iterable[Gap]:
@@ -65,8 +67,8 @@ def _folded(gaps: Sequence[Gap]) -> Iterable[Gap]:
     return found.values()
 
 
-def shown(packed: Packed, *, everything: bool) -> dict[str, Any]:
-    """The account as JSON, for one who may see ``everything`` or only what is his."""
+def shown(packed: Packed, *, everything: bool, factors: Sequence[Factor] = ()) -> dict[str, Any]:
+    """The account as JSON, for one who may see ``everything`` or only what is his; ``factors`` are in force, and he knows them."""
     found: dict[str, Any] = {
         "entered": packed.entered,
         "left": packed.left,
@@ -75,6 +77,8 @@ def shown(packed: Packed, *, everything: bool) -> dict[str, Any]:
     }
     if everything:
         found["others"] = packed.others
+    if any(tuple(used.values()) != tuple(factors) for used, _ in packed.terms):
+        found["terms"] = [[[factor._asdict() for factor in used.values()], uj] for used, uj in packed.terms]
     return found
 
 
@@ -104,6 +108,9 @@ def unpack(found: Mapping[str, Any], boundary: Boundary, devices: Mapping[str, D
         sums.doubt_uj, sums.spread_uj = float(lane.doubt_uj), float(lane.spread_uj)
         _ = devices[lane.device]  # one that was not said would be missed only when the footprint is put together
     account.others = {KNOWN[name]: float(uj) for name, uj in found.get("others", {}).items() if name in KNOWN}
+    for used, uj in found.get("terms", ()):
+        account.terms.append(({factor.kind: factor for factor in map(factor_of, used)}, int(uj)))
+        account.priced_uj += int(uj)
     account.gaps = [Gap(devices[d], Instant(*start), Instant(*end), str(why)) for d, start, end, why in found["gaps"]]
     return account
 

@@ -1,0 +1,103 @@
+"""What was handed out, by minute of the wall clock: what the ledger keeps.
+
+A device whose readings cover several minutes is cut where they end (energy between two readings of a register is a straight line), as
+ints that sum to it; so a joule stands in the minute, and in the slot of the grid, in which it was drawn.
+"""
+
+from collections.abc import Sequence
+
+from wattledger.core.attribution import split
+from wattledger.core.lanes import EnergyCurve
+from wattledger.core.model import Instant, Work, Workload
+from wattledger.core.totals import EnergyKey
+from wattledger.core.units import NS_PER_S
+
+MINUTE_S = 60
+MINUTE_NS = MINUTE_S * NS_PER_S
+
+
+class Minute:
+    """One minute's sums; mutable until it is handed over.
+
+    ``energy_uj`` by (workload, device, method, use); ``seen_ns``: over how much of the minute each (device, method) was metered;
+    ``shared_by``: the unit of activity by which a device was divided, and so how good the division is; ``work``: the four counts of
+    ``Work`` by workload.
+    """
+
+    __slots__ = ("energy_uj", "seen_ns", "shared_by", "work")
+
+    def __init__(self) -> None:
+        self.energy_uj: dict[EnergyKey, int] = {}
+        self.seen_ns: dict[tuple[str, str], int] = {}
+        self.shared_by: dict[str, str] = {}
+        self.work: dict[Workload, list[int]] = {}
+
+    def add(self, other: "Minute") -> None:
+        """Take another part of the same minute in."""
+        for key, uj in other.energy_uj.items():
+            self.energy_uj[key] = self.energy_uj.get(key, 0) + uj
+        for lane, ns in other.seen_ns.items():
+            self.seen_ns[lane] = self.seen_ns.get(lane, 0) + ns
+        self.shared_by |= other.shared_by
+        for workload, counts in other.work.items():
+            self.add_work(workload, counts)
+
+    def add_work(self, workload: Workload, counts: Sequence[int]) -> None:
+        """Tokens and requests."""
+        before = self.work.get(workload, (0, 0, 0, 0))
+        self.work[workload] = [a + b for a, b in zip(before, counts, strict=True)]
+
+
+class Posted:
+    """State: the minutes touched since they were last taken, and those that the device in hand covers, with its energy in each."""
+
+    def __init__(self) -> None:
+        self._minutes: dict[int, Minute] = {}
+        self._covered: list[tuple[Minute, int]] = []
+
+    def lane(self, curve: EnergyCurve, at: Instant, unit: str) -> None:
+        """The shares that follow are of this device, over the time its readings cover, by the wall clock as it stands ``at``."""
+        # By the newest reading of the wall clock: where it was stepped, the time before is told by the boot clock.
+        shift_ns = at.wall_ns - at.mono_ns
+        start_ns, end_ns = curve.end_ns - curve.span_ns + shift_ns, curve.end_ns + shift_ns
+        ends_ns: list[int] = []
+        minutes: list[Minute] = []
+        while start_ns < end_ns:
+            minute_s = start_ns // MINUTE_NS * MINUTE_S
+            until_ns = min(end_ns, (minute_s + MINUTE_S) * NS_PER_S)
+            minute = self._minute(minute_s)
+            lane = curve.device.id, curve.method
+            minute.seen_ns[lane] = minute.seen_ns.get(lane, 0) + until_ns - start_ns
+            minute.shared_by[curve.device.id] = unit
+            minutes.append(minute)
+            ends_ns.append(until_ns - shift_ns)
+            start_ns = until_ns
+        # Nearly always one minute; else each gets what the readings say that it drew.
+        parts = [1] if len(minutes) == 1 else curve.cut(ends_ns)
+        self._covered = list(zip(minutes, parts, strict=True))
+
+    def add(self, key: EnergyKey, energy_uj: int) -> None:
+        """A share of the device in hand."""
+        if len(self._covered) == 1:
+            sums = self._covered[0][0].energy_uj
+            sums[key] = sums.get(key, 0) + energy_uj
+            return
+        parts = split(energy_uj, [uj for _, uj in self._covered])
+        for (minute, _), uj in zip(self._covered, parts, strict=True):
+            if uj:
+                minute.energy_uj[key] = minute.energy_uj.get(key, 0) + uj
+
+    def work(self, workload: Workload, work: Work) -> None:
+        """Tokens and requests, when they were said to be done."""
+        self._minute(work.at.wall_ns // MINUTE_NS * MINUTE_S).add_work(workload, work[2:6])
+
+    def take(self) -> dict[int, Minute]:
+        """By start (seconds since the epoch), everything since it was last taken; whoever takes it may go on adding to it."""
+        taken, self._minutes, self._covered = self._minutes, {}, []
+        return taken
+
+    def _minute(self, start_s: int) -> Minute:
+        found = self._minutes.get(start_s)
+        if found is None:
+            found = self._minutes[start_s] = Minute()
+        return found

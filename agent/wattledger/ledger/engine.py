@@ -1,0 +1,26 @@
+"""The SQL engine of sealing and of reports: DuckDB, in memory, within bounds.  The only file that knows it.
+
+Queries keep to standard SQL, so that a distributed engine can run them; what is DuckDB's own (files, limits) stays here.
+"""
+
+from typing import Any
+
+MEMORY_MB = 1500  # of the 2 GB that a report may take in all
+
+
+class LedgerError(Exception):
+    """The books cannot be read or written; the message is one line: what, where, what to do."""
+
+
+def connect(*, memory_mb: int = MEMORY_MB, threads: int | None = None) -> Any:
+    """A connection to an engine of our own; close it.  Raises LedgerError where DuckDB is not installed."""
+    try:
+        import duckdb
+    except ImportError:
+        raise LedgerError("sealing and reports need DuckDB: pip install 'wattledger[books]'") from None
+    settings = {"memory_limit": f"{memory_mb}MB", "autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    connection = duckdb.connect(":memory:", config=settings)
+    if threads is not None:
+        connection.execute(f"SET threads = {threads}")
+    connection.execute("SET preserve_insertion_order = true")
+    return connection
