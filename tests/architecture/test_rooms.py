@@ -75,7 +75,9 @@ def test_a_foreign_library_is_imported_in_exactly_one_file(room: Path) -> None:
 
 @pytest.mark.parametrize("library", sorted(TERMINAL))
 def test_what_speaks_to_people_lives_in_the_command_line_only(library: str) -> None:
-    assert {name.rsplit("/", 1)[0] for name in foreign(ROOMS[0]).get(library, set())} == {"wattledger/cli"}
+    rooms = {name.rsplit("/", 1)[0] for name in foreign(ROOMS[0]).get(library, set())}
+    assert rooms
+    assert rooms <= {"wattledger/cli", "wattledger/cli/ledger"}
 
 
 def test_the_front_door_is_a_thin_shell() -> None:

@@ -25,6 +25,8 @@ CONTRACT = {
     "wattledger_tokens_total": ("counter", (*WHO, "kind")),
     "wattledger_requests_total": ("counter", WHO),
     "wattledger_grid_carbon_intensity_grams_per_kwh": ("gauge", ("grid_zone", "provider", "basis", "quality")),
+    "wattledger_grid_carbon_intensity_age_seconds": ("gauge", ("grid_zone", "provider")),
+    "wattledger_settled_emissions_grams": ("gauge", ("day", "basis", "state")),
     "wattledger_attribution_residual_joules": ("gauge", ("device",)),
     "wattledger_retired_energy_joules_total": ("counter", ("device", "component")),
     "wattledger_coverage_ratio": ("gauge", ("source",)),

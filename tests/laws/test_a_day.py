@@ -26,6 +26,7 @@ from wattledger.core.model import (
 from wattledger.core.pipeline import Pipeline
 from wattledger.core.ports import Now
 from wattledger.core.series import Series
+from wattledger.core.totals import State
 from wattledger.runtime.node.membership import Look, Membership
 from wattledger.runtime.node.publish import Publisher
 from wattledger.runtime.runner import Runner
@@ -186,7 +187,7 @@ def test_a_day_of_comings_and_goings_leaves_nothing_behind() -> None:
         asleep_ns=lambda: 0,
         hooks=Hooks(
             lambda samples: members.name(samples, now()),
-            lambda _, pipeline: publisher.publish(pipeline, {"node": runner.health()}, at=now(), late_s=0.0),
+            lambda _, pipeline: publisher.publish(pipeline, State(health={"node": runner.health()}, late_s=0.0), now()),
         ),
         steady=True,
     )

@@ -29,7 +29,7 @@ from wattledger.core.model import (
 )
 from wattledger.core.pipeline import Pipeline
 from wattledger.core.series import Series
-from wattledger.core.totals import Snapshot
+from wattledger.core.totals import Snapshot, State
 from wattledger.runtime.capture import Recorder, load
 from wattledger.runtime.node.publish import Publisher
 from wattledger.runtime.runner import Runner
@@ -156,7 +156,7 @@ def shown(world: Node, limit: Limit) -> list[Snapshot]:
     publisher, seen = Publisher(("team",), dict), list[Snapshot]()
     cells = [batch.at for batch in world.batches if batch.full]
     for at, pipeline in zip(cells, played(world.batches, limit), strict=True):
-        publisher.publish(pipeline, {}, at=at, late_s=0.0)
+        publisher.publish(pipeline, State(), at)
         assert publisher.shown is not None
         seen.append(publisher.shown)
     return seen

@@ -3,7 +3,7 @@
 from wattledger.core.model import Activity, Batch, Claim, Device, EnergyCounter, Instant, Workload
 from wattledger.core.pipeline import Pipeline
 from wattledger.core.series import Series
-from wattledger.core.totals import Health, Sent
+from wattledger.core.totals import Health, Sent, State
 from wattledger.runtime.node.publish import Publisher
 
 GPU = Device("GPU-0", "gpu", "card", None, 1)
@@ -27,7 +27,7 @@ def test_every_snapshot_closes_and_a_new_series_is_seen_at_zero_first() -> None:
     seen: dict[str, list[int]] = {"a": [], "b": []}
     for second in range(8):
         tick(pipeline, second, "a", *(["b"] if second > 3 else []))
-        publisher.publish(pipeline, {"nvml": Health(True, 0.001, 0)}, at=at(second), late_s=0.0)
+        publisher.publish(pipeline, State(health={"nvml": Health(True, 0.001, 0)}, late_s=0.0), at(second))
         shown = publisher.shown
         assert shown is not None
         assert sum(shown.energy_uj.values()) == sum(shown.device_energy_uj.values())
@@ -45,11 +45,11 @@ def test_what_is_shown_does_not_change_under_its_reader() -> None:
     pipeline, publisher = Pipeline(Series(10, 900 * NS)), Publisher((), dict)
     tick(pipeline, 0, "a")
     tick(pipeline, 1, "a")
-    publisher.publish(pipeline, {}, at=at(1), late_s=0.0)
+    publisher.publish(pipeline, State(), at(1))
     shown = publisher.shown
     assert shown is not None
     before = dict(shown.energy_uj)
     tick(pipeline, 2, "a")
-    publisher.publish(pipeline, {}, at=at(2), late_s=0.0)
+    publisher.publish(pipeline, State(), at(2))
     assert shown.energy_uj == before
     assert publisher.shown is not shown

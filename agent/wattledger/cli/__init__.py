@@ -15,6 +15,9 @@ COMMANDS = {
     "grid": ("wattledger.cli.grid", "Grid zones and their carbon intensities."),
     "agent": ("wattledger.cli.agent", "Run the node agent: meter everybody on this machine."),
     "top": ("wattledger.cli.top", "A live table of jobs, devices, watts and grams."),
+    "ledger": ("wattledger.cli.ledger", "The books: show, verify, seal, export, prove, anchor."),
+    "report": ("wattledger.cli.report", "What a job, model, device, day or host cost: joules, grams, money."),
+    "explain": ("wattledger.cli.explain", "How a figure was computed, down to the facts."),
     "config": ("wattledger.cli.config", "The configuration in force, with where each value came from."),
 }
 

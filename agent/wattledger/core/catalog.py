@@ -143,6 +143,15 @@ def _grid(snapshot: Snapshot) -> Iterator[Row]:
         yield (grid.zone, grid.origin, "average", grid.quality), grid.value
 
 
+def _grid_age(snapshot: Snapshot) -> Iterator[Row]:
+    if snapshot.grid is not None and snapshot.grid_age_s is not None:
+        yield (snapshot.grid.zone, snapshot.grid.origin), snapshot.grid_age_s
+
+
+def _settled(snapshot: Snapshot) -> Iterator[Row]:
+    return iter(sorted(snapshot.settled_g.items()))
+
+
 def _residual(snapshot: Snapshot) -> Iterator[Row]:
     return (((device,), _joules(uj)) for device, uj in sorted(snapshot.residual_uj.items()))
 
@@ -228,6 +237,17 @@ CATALOG: tuple[Metric, ...] = (
         "wattledger_grid_carbon_intensity_grams_per_kwh", "gauge", "grams_per_kwh",
         "Carbon intensity of the grid, in force for the emissions above.",
         ("grid_zone", "provider", "basis", "quality"), "wattledger.grid.carbon_intensity_grams_per_kwh", "", _grid,
+    ),
+    Metric(
+        "wattledger_grid_carbon_intensity_age_seconds", "gauge", "seconds",
+        "Age of the live figure above: time since the end of what it speaks of. Absent for an annual average.",
+        ("grid_zone", "provider"), "wattledger.grid.carbon_intensity_age", "s", _grid_age,
+    ),
+    Metric(
+        "wattledger_settled_emissions_grams", "gauge", "grams",
+        "CO2e by day (UTC) from the ledger, at the grid's newest figures. state: provisional while the grid may still revise "
+        "them, then settled.",
+        ("day", "basis", "state"), "wattledger.settled_emissions", "g", _settled,
     ),
     Metric(
         "wattledger_attribution_residual_joules", "gauge", "joules",

@@ -146,9 +146,10 @@ def assemble(
 ) -> Footprint:
     """Put an account, the factors in force and the sensors' gains together.
 
-    ``terms``: the factors by kind, ``grid`` and ``upstream`` (g/kWh), ``pue``, ``tariff``, and for how much of the energy each set
-    was in force; ``mismatch_g95`` is the error of an annual average used for one short window, independent by window (carbon.md 8.4).  ``others_known`` is false where the account holds its span's own
-    part alone (its peaks, too): then there is nothing to say of whole devices and of the host.
+    ``terms``: the factors by kind, ``grid`` and ``upstream`` (g/kWh), ``pue``, ``tariff``, and for how much of the energy each
+    set was in force; ``mismatch_g95`` is the error of an annual average used for one short window, independent by window
+    (carbon.md 8.4).  ``others_known`` is false where the account holds its span's own part alone (its peaks, too): then there is
+    nothing to say of whole devices and of the host.
     """
     length_s = seconds(end.mono_ns - account.entered.mono_ns)
     whole = identity.scope == "host"

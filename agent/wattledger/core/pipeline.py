@@ -19,7 +19,6 @@ from wattledger.core.model import (
     Batch,
     Boundary,
     Claim,
-    Device,
     EnergyCounter,
     Factor,
     Fault,

@@ -1,7 +1,7 @@
 """What was handed out, by minute of the wall clock: what the ledger keeps.
 
-A device whose readings cover several minutes is cut where they end (energy between two readings of a register is a straight line), as
-ints that sum to it; so a joule stands in the minute, and in the slot of the grid, in which it was drawn.
+A device whose readings cover several minutes is cut where they end (energy between two readings of a register is a straight
+line), as ints that sum to it; so a joule stands in the minute, and in the slot of the grid, in which it was drawn.
 """
 
 from collections.abc import Sequence

@@ -15,9 +15,9 @@ from wattledger.core.totals import Totals
 
 
 class Posting:
-    """State: when the cell is closed, what a joule costs then, and under which names its shares are shown; sums go to ``totals``, and
-    by minute to ``posted``.  ``factors`` are those in force.  ``own_only``: who meters one tree keeps its spans' part alone in the
-    ledger.
+    """State: when the cell is closed, what a joule costs then, and under which names its shares are shown; sums go to ``totals``,
+    and by minute to ``posted``.  ``factors`` are those in force.  ``own_only``: who meters one tree keeps its spans' part alone
+    in the ledger.
     """
 
     def __init__(self, totals: Totals, claims: Claims, series: Series, factors: Mapping[str, Factor]) -> None:

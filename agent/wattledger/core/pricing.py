@@ -52,9 +52,10 @@ def priced(energy_j: Quantity | None, terms: Sequence[Term], mismatch_g95: float
     A basis that one part has no factor for is absent.  The parts' errors are added linearly: a provider that is off in one hour is
     off in the next.
     """
-    used = dict.fromkeys(factor for kind in PRICED for factors, _ in terms if (factor := factors.get(kind)) is not None)
+    named = (factors.get(kind) for kind in PRICED for factors, _ in terms)
+    used = tuple(dict.fromkeys(f for f in named if f is not None and f.quality != "unknown"))
     if energy_j is None:
-        return Priced({}, None, tuple(used))
+        return Priced({}, None, used)
     whole_uj = sum(uj for _, uj in terms)
     parts = [(factors, uj / whole_uj if len(terms) > 1 and whole_uj else 1.0 / len(terms)) for factors, uj in terms]
     grams_of = {"location_based": "grid", "upstream": "upstream"}
@@ -62,7 +63,7 @@ def priced(energy_j: Quantity | None, terms: Sequence[Term], mismatch_g95: float
     for basis, kind in grams_of.items():
         if parts and all(kind in factors for factors, _ in parts):
             found[basis] = _sum([_emitted(energy_j, part, factors, kind, mismatch_g95) for factors, part in parts])
-    return Priced(found, _cost(energy_j.value, parts), tuple(used))
+    return Priced(found, _cost(energy_j.value, parts), used)
 
 
 def _emitted(
@@ -80,7 +81,7 @@ def _sum(parts: Sequence[Quantity]) -> Quantity:
 
 def _cost(energy_j: float, parts: Sequence[tuple[Mapping[str, Factor], float]]) -> Cost | None:
     """The bill is for what the building drew: PUE counts where it is known."""
-    if not parts or not all("tariff" in factors for factors, _ in parts):
+    if not parts or not all("tariff" in factors and factors["tariff"].quality != "unknown" for factors, _ in parts):
         return None
     currencies = {factors["tariff"].unit.partition("/")[0] for factors, _ in parts}
     if len(currencies) > 1:

@@ -34,13 +34,16 @@ class Sent(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a snapshot says beside sums: the grid in force, sources, exporters, how late the tick began, labels to export."""
+    """What a snapshot says beside sums: the grid in force and the age of its figure, sources, exporters, how late the tick began,
+    labels to export, and grams by (day, basis, state) as the ledger has them."""
 
     grid: Factor | None = None
     health: Mapping[str, Health] = MappingProxyType({})
     sent: Mapping[str, Sent] = MappingProxyType({})
     late_s: float | None = None
     label_names: tuple[str, ...] = ()
+    grid_age_s: float | None = None
+    settled_g: Mapping[tuple[str, str, str], float] = MappingProxyType({})
 
 
 class Snapshot(NamedTuple):
@@ -65,6 +68,8 @@ class Snapshot(NamedTuple):
     sent: Mapping[str, Sent] = MappingProxyType({})
     late_s: float | None = None
     label_names: tuple[str, ...] = ()
+    grid_age_s: float | None = None
+    settled_g: Mapping[tuple[str, str, str], float] = MappingProxyType({})
 
 
 class Totals:
@@ -138,6 +143,8 @@ class Totals:
             state.sent,
             state.late_s,
             state.label_names,
+            state.grid_age_s,
+            state.settled_g,
         )
 
 

@@ -2,7 +2,8 @@
 
 Canonical: keys sorted, no spaces, UTF-8 as it is, fields at their default left out.  Each body has ``fact`` (its kind) and
 ``recorded_s`` (when it was learnt; it never decreases along a chain).  An energy or work fact says its key by a number, which a
-``key`` body of the same chain and the same recorded day has explained before it.
+``key`` body of the same chain and the same recorded day has explained before it.  A correction adds ``corrects`` (the old fact's
+id) and ``because``.
 """
 
 import json
@@ -62,7 +63,7 @@ def encode(fact: Fact | Correction, recorded_s: int, number: int | None = None) 
         )
     extra: dict[str, object] = {"recorded_s": recorded_s}
     if isinstance(fact, Correction):
-        extra |= {"corrects": fact.corrects, "reason": fact.reason}
+        extra |= {"corrects": fact.corrects, "because": fact.reason}
         if fact.fact is None:
             return canonical({"fact": "withdrawal", **extra})
         fact = fact.fact
@@ -106,7 +107,7 @@ def decode(found: Mapping[str, Any], fact_id: str, keys: Mapping[int, Key]) -> K
         if name in ("energy", "work"):
             given["key"] = keys[int(found["key"])]
         fact = _made(KINDS[name], given, str(name))
-        return Known(fact_id, int(found["recorded_s"]), fact, str(found.get("corrects", "")), str(found.get("reason", "")))
+        return Known(fact_id, int(found["recorded_s"]), fact, str(found.get("corrects", "")), str(found.get("because", "")))
     except (KeyError, TypeError, ValueError) as wrong:
         raise BadBody(f"not a fact of kind {name}: {wrong!r}") from None
 

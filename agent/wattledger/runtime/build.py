@@ -4,18 +4,24 @@ The agent, ``track`` and ``run`` start the same loop with other sources.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from wattledger.core.facts import Fact
 from wattledger.core.model import Batch, Boundary, Claim, Device, Factor, IdleFloor, Instant, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.series import Series
 from wattledger.factors import rest
 from wattledger.runtime import clock, floors, host
+from wattledger.runtime.books.keeper import Keeper
+from wattledger.runtime.books.opening import Books, known_intensities, life, open_books
+from wattledger.runtime.books.settled import Rows
 from wattledger.runtime.config import Config, ConfigError
+from wattledger.runtime.live_prices import LivePrices
 from wattledger.runtime.opening import NO_ANSWER, WITNESSES, Opened, Scope
-from wattledger.runtime.prices import PriceList, price_list
+from wattledger.runtime.prices import PriceList
 from wattledger.runtime.runner import Runner
 from wattledger.runtime.sampler import Hooks, Sampler
 
@@ -33,8 +39,32 @@ class Session(NamedTuple):
     host: str
     config: Config
     environ: Mapping[str, str]
-    prices: PriceList
+    live: LivePrices
     opened: Opened
+    keeper: Keeper | None = None
+
+    @property
+    def prices(self) -> PriceList:
+        """Those in force now."""
+        return self.live.now()
+
+    @property
+    def settled_g(self) -> Rows:
+        """Grams by (day, basis, state), as the books have them."""
+        settled = None if self.keeper is None else self.keeper.settled
+        return {} if settled is None else settled.shown
+
+    def stop(self) -> None:
+        """The last reading, and the last page of the books."""
+        self.live.stop()
+        self.sampler.stop()
+        self.close_books([])
+
+    def close_books(self, facts: Sequence[Fact]) -> None:
+        """The last facts; nothing is metered any more."""
+        if self.keeper is not None:
+            self.keeper.note([*facts, life("ended", self.keeper, self.config)])
+            self.keeper.stop()
 
     def all_notes(self) -> tuple[str, ...]:
         """What the sensors want said beside the figures, now; prices have notes of their own."""
@@ -55,7 +85,7 @@ class Plan(NamedTuple):
 
     ``scope``: who is metered; ``marks``: the CPU clocks of the tree and of its open spans, asked for at every full tick; ``hooks``,
     ``series``, ``state``: a node's, that is read for ever: what it does at every full tick, who has series of his own, and where
-    what is learnt is kept.
+    what is learnt is kept.  ``books``: who keeps the ledger; ``None``: nobody.
     """
 
     scope: Scope
@@ -65,6 +95,7 @@ class Plan(NamedTuple):
     hooks: Hooks | None = None
     series: Series | None = None
     state: Path | None = None
+    books: Books | None = None
 
 
 def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone: str | None = None) -> Session:
@@ -72,13 +103,15 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
 
     Raises ConfigError for words that are wrong; a sensor that is not there is a reason in ``absent``, never an error.
     """
-    prices = price_list(config, environ, zone)
-    pipeline = Pipeline(plan.series)
+    live = LivePrices(config, environ, zone, lambda samples: sampler.put(samples))
+    pipeline = Pipeline(plan.series, own_only=not plan.scope.is_node and (plan.books is None or plan.books.own is None))
     agent_threads: list[int] = []
     scope = plan.scope
     folder = None if scope.demo else plan.state or host.state_dir(environ)  # what a made-up node teaches is not kept
     opened = Opened(config, environ, scope, agent_threads)
     runners = list(opened.all())
+    host_name = host.host_name(environ)
+    keeper = None if plan.books is None or scope.demo else open_books(config, environ, plan.books, host_name)
     sampler = Sampler(
         runners,
         pipeline,
@@ -87,12 +120,15 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
         hooks=plan.hooks,
         steady=scope.is_node,
         on_batches=plan.on_batches,
-        on_step=_floor_keeper(folder, pipeline, plan.on_step),
+        on_step=_after_step(folder, pipeline, (keeper, live), plan.on_step),
     )
     sampler.agent_threads = agent_threads
     claims = [] if scope.is_node else [Claim(f"pid:{root}", clock.now(), scope.tree) for root in (*scope.roots, os.getpid())]
-    sampler.put([*claims, *prices.factors.values(), *rest_factors(config, runners), *_floors(folder, sampler.devices())])
-    return Session(sampler, pipeline, scope.tree, host.host_name(environ), config, environ, prices, opened)
+    sampler.put([*claims, *live.now().factors.values(), *rest_factors(config, runners), *_floors(folder, sampler.devices())])
+    if not scope.demo:
+        say = None if plan.books is None else plan.books.say
+        live.follow(partial(known_intensities, config, environ, plan.books), keeper.note if keeper else lambda _: None, say)
+    return Session(sampler, pipeline, scope.tree, host_name, config, environ, live, opened, keeper)
 
 
 def attend(session: Session, roots: tuple[int, ...]) -> None:
@@ -155,10 +191,15 @@ def _floors(folder: Path | None, devices: Iterable[Device]) -> Iterable[IdleFloo
     yield from floors.load(folder)
 
 
-def _floor_keeper(
-    folder: Path | None, pipeline: Pipeline, then: Callable[[Step], None] | None
+def _after_step(
+    folder: Path | None, pipeline: Pipeline, aware: tuple[Keeper | None, LivePrices], then: Callable[[Step], None] | None
 ) -> Callable[[Step], None]:
+    keeper, live = aware
+
     def keep(step: Step) -> None:
+        live.tick()
+        if keeper is not None:
+            keeper.take(step, pipeline)
         # Kept at each power of two: a floor that 64 seconds taught is not written 64 times.
         if any(f.n & (f.n - 1) == 0 for f in step.floors):
             floors.save(folder, pipeline.floors.values())

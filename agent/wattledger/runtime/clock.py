@@ -30,3 +30,26 @@ process_cpu_ns = time.process_time_ns
 thread_cpu_ns = time.thread_time_ns
 elapsed_ns = time.perf_counter_ns
 monotonic_ns = time.monotonic_ns
+
+
+def offset_ms() -> int | None:
+    """How far the kernel holds the wall clock to be off, in milliseconds; ``None`` where nobody disciplines it (adjtimex(2))."""
+    import ctypes  # once in a meter's life
+
+    class Timex(ctypes.Structure):
+        _fields_ = (
+            ("modes", ctypes.c_uint), ("offset", ctypes.c_long), ("freq", ctypes.c_long), ("maxerror", ctypes.c_long),
+            ("esterror", ctypes.c_long), ("status", ctypes.c_int), ("rest", ctypes.c_byte * 256),
+        )  # fmt: skip
+
+    found = Timex()
+    try:
+        state = ctypes.CDLL(None).adjtimex(ctypes.byref(found))
+    except (AttributeError, OSError, TypeError):
+        return None
+    if state < 0 or state == _TIME_ERROR or found.status & _UNSYNCHRONISED:
+        return None
+    return int(found.offset / (1_000_000 if found.status & _NANOSECONDS else 1_000))
+
+
+_TIME_ERROR, _UNSYNCHRONISED, _NANOSECONDS = 5, 0x0040, 0x2000  # linux/include/uapi/linux/timex.h

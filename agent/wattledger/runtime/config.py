@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wattledger.runtime.settings import ENABLED, EXPORTER_KEYS, KEYS, SOURCE_KEYS, Key
+from wattledger.runtime.warn import warn_once
 
 
 class ConfigError(ValueError):
@@ -97,6 +98,16 @@ def load(
     if max_w and idle_w > max_w:
         raise ConfigError(f"sources.estimate.cpu_idle_w = {idle_w:g} is more than cpu_max_w = {max_w:g}: swap them?")
     return config
+
+
+def load_or_default(environ: Mapping[str, str], config: str | Mapping[str, Any] | None) -> Config:
+    """For a program: a file or flags as ``track`` takes them; a wrong word is one warning and the defaults."""
+    try:
+        flags = config if isinstance(config, Mapping) else None
+        return load(environ, file=config if isinstance(config, str) else None, flags=flags)
+    except (ConfigError, KeyError) as wrong:
+        warn_once("configuration", f"{wrong}; using the defaults")
+        return Config({})
 
 
 def _find(environ: Mapping[str, str], file: str | None, here: bool) -> Path | None:

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from wattledger.core.accounts import SpanAccount
+from wattledger.core.footprint import Identity
 from wattledger.core.model import Boundary, Device, Instant, Work
+from wattledger.runtime.books.runs import run_fact
 from wattledger.runtime.build import Session
 from wattledger.runtime.prices import PriceList
 from wattledger.runtime.span_meter import Seen
 
+SHORT_NS = 1_000_000_000
 PROVISIONAL = "asked before every sensor had moved since its end: what they had not shown yet is at their last known power"
 
 
@@ -22,7 +25,7 @@ class LocalMeter:
         self.tree, self.host = session.tree, session.host
         self.config, self.environ = session.config, session.environ
         self._said = said
-        self.stop = session.sampler.stop
+        self.stop = session.stop
 
     def enter(self, make: Callable[[Instant], Boundary]) -> None:
         self.session.sampler.enter(make)
@@ -46,12 +49,18 @@ class LocalMeter:
         pipeline, at = self.session.sampler.view()
         return Seen([a for span in sorted(spans) if (a := pipeline.spans.find(span)) is not None], at, PROVISIONAL)
 
+    def ended(self, who: Identity, account: SpanAccount) -> None:
+        """A run is over: a fact of the books, unless it was so short that there may be thousands a second."""
+        keeper, left = self.session.keeper, account.left
+        if keeper is not None and left is not None and left.mono_ns - account.entered.mono_ns >= SHORT_NS:
+            keeper.note([run_fact(who, account, keeper.meter)])
+
     def devices(self) -> Mapping[str, Device]:
         return self.session.pipeline.totals.devices
 
     def prices(self) -> PriceList:
         """Those in force: the grid may have changed since the session was opened."""
-        return self.session.prices._replace(factors=self.session.pipeline.terms or self.session.prices.factors)
+        return self.session.prices
 
     def notes(self, account: SpanAccount) -> Sequence[str]:
         return (*self._said, *self.session.all_notes())

@@ -12,10 +12,15 @@ from wattledger.runtime.config import Config, ConfigError
 
 
 class PriceList(NamedTuple):
-    """Factors by kind (``grid``, ``upstream``, ``pue``) and what must be said about them."""
+    """Factors by kind (``grid``, ``upstream``, ``pue``) and what must be said about them.
+
+    ``own_notes``: those that are not of the annual figure; ``doubt_g95``: where the zone itself was guessed.
+    """
 
     factors: Mapping[str, Factor]
     notes: tuple[str, ...]
+    own_notes: tuple[str, ...] = ()
+    doubt_g95: float = 1.0
 
 
 def price_list(config: Config, environ: Mapping[str, str], zone: str | None = None) -> PriceList:
@@ -36,10 +41,10 @@ def price_list(config: Config, environ: Mapping[str, str], zone: str | None = No
         factors["upstream"] = prices.upstream._replace(kind="upstream")
     if pue is not None:
         factors["pue"] = pue._replace(kind="pue")
-    notes = [*([found.why] if found else []), *prices.notes]
-    if pue is None:
-        notes.append("PUE is not known and not applied: grams are for the IT energy alone ([facility] pue sets it)")
-    return PriceList(factors, tuple(notes))
+    why = (found.why,) if found else ()
+    bare = "PUE is not known and not applied: grams are for the IT energy alone ([facility] pue sets it)"
+    own = () if pue is not None else (bare,)
+    return PriceList(factors, (*why, *prices.notes, *own), (*why, *own), found.g95 if found else 1.0)
 
 
 def today() -> date:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from wattledger.core.accounts import SpanAccount
+from wattledger.core.footprint import Identity
 from wattledger.core.model import Boundary, Device, Instant, Work, Workload
 from wattledger.runtime.config import Config
 from wattledger.runtime.prices import PriceList
@@ -49,6 +50,10 @@ class SpanMeter(Protocol):
 
     def look(self, spans: Collection[int]) -> Seen:
         """The accounts of spans that are not settled, as they stand."""
+        ...
+
+    def ended(self, who: Identity, account: SpanAccount) -> None:
+        """An outermost run is over: for the books, where this process keeps its own."""
         ...
 
     def devices(self) -> Mapping[str, Device]: ...

@@ -12,7 +12,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wattledger.core.accounts import WORK_KINDS, SpanAccount, merge
 from wattledger.core.footprint import Footprint
@@ -20,10 +20,11 @@ from wattledger.core.model import Boundary, Instant, Work, Workload
 from wattledger.core.pipeline import Step
 from wattledger.runtime import clock, host, warn
 from wattledger.runtime.assembly import footprint_of_run
+from wattledger.runtime.books.opening import Books
 from wattledger.runtime.build import Plan, open_session
-from wattledger.runtime.config import Config, ConfigError, load
+from wattledger.runtime.config import Config, ConfigError, load_or_default
 from wattledger.runtime.gpu_sync import asynchronous, synchronise
-from wattledger.runtime.identity import unmeasured, workload_of
+from wattledger.runtime.identity import identity, job_run_id, unmeasured, workload_of
 from wattledger.runtime.local import LocalMeter
 from wattledger.runtime.opening import Scope
 from wattledger.runtime.span_meter import SpanMeter
@@ -205,7 +206,7 @@ class Tracker:
             if self._meter is not None or self._unmeasured is not None:
                 return self._meter
             environ = dict(os.environ)
-            config = _loaded(environ, spec.config)
+            config = load_or_default(environ, spec.config)
             said: list[str] = []
             self._meter = self._agent(config, environ, said) or self._own(config, environ, spec, said)
             if self._meter is not None:
@@ -241,7 +242,8 @@ class Tracker:
         launcher = host.launcher_pid(environ)
         root = launcher if launcher is not None else os.getpid()
         tree = Workload(f"pid {root}")
-        plan = Plan(Scope(tree, (root,), whole_machine=spec.scope == "host"), on_step=self._settle)
+        books = Books("track", job_run_id(environ) or "", apart=tree)
+        plan = Plan(Scope(tree, (root,), whole_machine=spec.scope == "host"), on_step=self._settle, books=books)
         plan = plan._replace(marks=partial(self._marks, tree=tree, own_clock=launcher is None))
         try:
             session = open_session(config, environ, plan)
@@ -264,6 +266,9 @@ class Tracker:
             # Folded at once: a data loader may settle a million pieces.
             run._settled = account if run._settled is None else merge([run._settled, account])
             run._spans.discard(account.span)
+            meter = self._meter
+            if meter is not None and run.parent is None and run._left and not run._unfinished and not run._spans:
+                meter.ended(identity(run, meter.environ, meter.host), run._settled)
 
     def before_fork(self) -> None:
         """Names are drawn when they are first asked for; an open run's must be the same in parent and child."""
@@ -282,16 +287,6 @@ class Tracker:
         self.generation += 1
         measured = f"this process was forked inside a run of process {os.getppid()}, which measures it"
         self._begin_anew(measured if self._entered else None)
-
-
-def _loaded(environ: Mapping[str, str], config: str | Mapping[str, Any] | None) -> Config:
-    """The configuration; a wrong one is one warning and the defaults."""
-    try:
-        flags = config if isinstance(config, Mapping) else None
-        return load(environ, file=config if isinstance(config, str) else None, flags=flags)
-    except (ConfigError, KeyError) as wrong:
-        warn_once("configuration", f"{wrong}; using the defaults")
-        return Config({})
 
 
 TRACKER = Tracker()

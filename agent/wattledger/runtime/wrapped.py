@@ -9,11 +9,14 @@ from wattledger.core.footprint import Footprint, Identity, assemble, terms_of
 from wattledger.core.model import Batch, Boundary, Instant, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.runtime import clock
+from wattledger.runtime.books.opening import Books
+from wattledger.runtime.books.runs import run_fact
 from wattledger.runtime.build import Plan, Session, attend, open_session
 from wattledger.runtime.capture import Recorder
 from wattledger.runtime.child import Child
 from wattledger.runtime.config import Config
 from wattledger.runtime.exporters import push_at_exit
+from wattledger.runtime.identity import job_run_id
 from wattledger.runtime.opening import Scope
 from wattledger.runtime.prices import gain_of, mismatch_g95
 from wattledger.runtime.remote.meter import Claimed, claimed
@@ -34,8 +37,9 @@ class Wrapped:
         self._claim: Claimed | None = None
         labels = tuple(sorted(who.labels.items()))
         self._workload = Workload(who.job, who.model, labels)
+        books = Books("run", job_run_id(environ) or who.run_id, own=self._workload if who.scope == "host" else None)
         scope = Scope(self._workload, (), agent_pid=os.getpid(), whole_machine=who.scope == "host")
-        plan = Plan(scope, on_batches=self._record, on_step=self._keep)
+        plan = Plan(scope, on_batches=self._record, on_step=self._keep, books=books)
         self._session: Session = open_session(config, environ, plan)
         self._who = who._replace(host=self._session.host)
         if recorder is not None:
@@ -53,6 +57,7 @@ class Wrapped:
         session.sampler.stop()
         account = self._account
         assert account is not None
+        session.close_books([run_fact(self._who, account, session.keeper.meter)] if session.keeper is not None else [])
         notes = (*session.all_notes(), *session.prices.notes)
         footprint = footprint_of(self._who, account, session.pipeline, notes)
         self._close_record()
@@ -62,7 +67,7 @@ class Wrapped:
 
     def abandon(self) -> None:
         """The command could not be started: leave nothing behind."""
-        self._session.sampler.stop()
+        self._session.stop()
         if self._recorder is not None:
             self._recorder.discard()
 

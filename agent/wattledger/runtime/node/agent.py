@@ -16,9 +16,9 @@ from wattledger.core.catalog import CATALOG
 from wattledger.core.model import Boundary, Instant, Sample, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.series import Series
-from wattledger.core.totals import Health, Snapshot
-from wattledger.core.version import __version__
+from wattledger.core.totals import Health, Snapshot, State
 from wattledger.runtime import clock, floors, host
+from wattledger.runtime.books.opening import Books
 from wattledger.runtime.build import Plan, Session, look_again, open_session, renew, rest_factors
 from wattledger.runtime.config import Config, ConfigError, load
 from wattledger.runtime.control.binding import ControlError
@@ -30,9 +30,8 @@ from wattledger.runtime.node.membership import Membership
 from wattledger.runtime.node.notify import Notify
 from wattledger.runtime.node.publish import Publisher
 from wattledger.runtime.node.whereabouts import whereabouts
-from wattledger.runtime.node.words import label_names, may_make, operators, state_dir
+from wattledger.runtime.node.words import greeting, label_names, may_make, operators, state_dir
 from wattledger.runtime.opening import Opened, Scope
-from wattledger.runtime.prices import price_list
 from wattledger.runtime.sampler import Hooks
 from wattledger.runtime.web.pages import metrics, ready, rendered
 from wattledger.runtime.web.server import Web
@@ -65,10 +64,6 @@ def say(line: str) -> None:
     """A line in the agent's log (standard error)."""
     with contextlib.suppress(OSError, ValueError):
         print(f"wattledger: {line}", file=sys.stderr, flush=True)
-
-
-def _devices(n: int) -> str:
-    return "1 device" if n == 1 else f"{n} devices"
 
 
 class Agent:
@@ -169,6 +164,7 @@ class Agent:
             hooks=Hooks(self._name, self._look),
             series=self._series,
             state=state_dir(config, self._environ),
+            books=Books("agent", say=say),
         )
         return open_session(config, self._environ, plan)
 
@@ -180,7 +176,9 @@ class Agent:
         sampler, session = self.session.sampler, self.session
         health = {name: Health(False, 0.0, 1, why) for name, why in session.opened.missed().items()}
         health |= {runner.source.name: runner.health() for runner in sampler.runners}
-        self.publisher.publish(pipeline, health, at=clock.now(), late_s=sampler.late_ns / 1e9)
+        late_s, age_s = sampler.late_ns / 1e9, session.live.grid_age_s()
+        state = State(health=health, late_s=late_s, grid_age_s=age_s, settled_g=session.settled_g)
+        self.publisher.publish(pipeline, state, clock.now())
         if self._control is not None:
             self._control.closed(step, pipeline)
         if self.publisher.shown is not None:
@@ -208,15 +206,8 @@ class Agent:
         if self._control is not None:
             self._control.start()
         self.session.sampler.start()
-        say(self._greeting())
+        say(greeting(self.session, self.web, str(self.config["agent.socket"]) if self._control else "none"))
         self._notify.ready()
-
-    def _greeting(self) -> str:
-        runners = self.session.sampler.runners
-        found = ", ".join(f"{r.source.name} ({_devices(len(r.devices))})" if r.devices else r.source.name for r in runners)
-        listen = str(self.config["agent.listen"]).rpartition(":")[0] or "[::]"
-        return (f"agent {__version__} on {self.session.host}: {self.web.scheme}://{listen}:{self.web.port}/metrics, "
-                f"socket {self.config['agent.socket'] if self._control else 'none'}, sources: {found or 'none'}")  # fmt: skip
 
     def _signal(self, number: int, _frame: object) -> None:
         self._wanted.append(number)
@@ -254,8 +245,8 @@ class Agent:
         self._notify.reloading()
         try:
             config = self._load()
-            prices = price_list(config, self._environ)
             rest = rest_factors(config, self.session.sampler.runners)
+            prices = self.session.live.renew(config)
         except ConfigError as wrong:
             say(f"reload: {wrong}; the configuration before stays in force")
             self._notify.ready()
@@ -263,7 +254,7 @@ class Agent:
         changed = [name for name, value in config.rows() if value.value != self.config[name]]
         fixed = [name for name in FIXED if config[name] != self._first[name]]
         self.config = config
-        self.session = self.session._replace(config=config, prices=prices)
+        self.session = self.session._replace(config=config)
         now = {**prices.factors, **{factor.kind: factor for factor in rest}}
         # What was in force and is not named any more counts for nothing: a factor that is gone has no successor to replace it.
         known = self.session.pipeline.factors
@@ -283,7 +274,7 @@ class Agent:
         self._notify.stopping()
         if self._control is not None:
             self._control.stopping()
-        self.session.sampler.stop()
+        self.session.stop()
         if not self._demo:
             floors.save(state_dir(self.config, self._environ), self.session.pipeline.floors.values())
         if self.publisher.final is not None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from wattledger.core.model import Instant
 from wattledger.core.pipeline import Pipeline
-from wattledger.core.totals import Health, Sent, Snapshot, State, led_in
+from wattledger.core.totals import Sent, Snapshot, State, led_in
 
 
 class Publisher:
@@ -19,9 +19,9 @@ class Publisher:
         self.shown: Snapshot | None = None
         self.at: Instant | None = None
 
-    def publish(self, pipeline: Pipeline, health: Mapping[str, Health], *, at: Instant, late_s: float) -> None:
-        """Make and show the next one; called under the sampler's lock."""
-        state = State(pipeline.factors.get("grid"), health, self._sent(), late_s, self._label_names)
+    def publish(self, pipeline: Pipeline, state: State, at: Instant) -> None:
+        """Make and show the next one, with what ``state`` says beside the sums; called under the sampler's lock."""
+        state = state._replace(grid=pipeline.factors.get("grid"), sent=self._sent(), label_names=self._label_names)
         now = pipeline.totals.snapshot(state)
         self.shown, self._last, self.at = now if self._last is None else led_in(self._last, now), now, at
 

@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wattledger.core.catalog import CATALOG
+from wattledger.core.version import __version__
 from wattledger.runtime import host
+from wattledger.runtime.build import Session
 from wattledger.runtime.config import Config, ConfigError
+from wattledger.runtime.runner import Runner
+from wattledger.runtime.web.server import Web
 
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 # Set on targets by Prometheus and its operator (contract.md, Metrics), or meant for Prometheus itself.
@@ -45,6 +49,19 @@ def state_dir(config: Config, environ: Mapping[str, str]) -> Path | None:
         return Path(str(config["agent.state"]))
     given = environ.get("STATE_DIRECTORY", "").split(":")[0]
     return Path(given) if given else host.state_dir(environ)
+
+
+def greeting(session: Session, web: Web, socket: str) -> str:
+    """One line: who meters where, and by what."""
+    found = ", ".join(_reader(runner) for runner in session.sampler.runners)
+    place = str(session.config["agent.listen"]).rpartition(":")[0] or "[::]"
+    url = f"{web.scheme}://{place}:{web.port}/metrics"
+    return f"agent {__version__} on {session.host}: {url}, socket {socket}, sources: {found or 'none'}"
+
+
+def _reader(runner: Runner) -> str:
+    n = len(runner.devices)
+    return f"{runner.source.name} ({n} device{'s' if n > 1 else ''})" if n else runner.source.name
 
 
 def may_make(path: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from wattledger.core.accounts import SpanAccount
-from wattledger.core.footprint import digits, iso
+from wattledger.core.footprint import Identity, digits, iso
 from wattledger.core.model import Boundary, Device, Instant, Work, Workload
 from wattledger.core.units import seconds
 from wattledger.runtime import clock
@@ -135,6 +135,9 @@ class AgentMeter:
 
     def devices(self) -> Mapping[str, Device]:
         return self._devices
+
+    def ended(self, who: Identity, account: SpanAccount) -> None:
+        """The agent keeps the books."""
 
     def prices(self) -> PriceList:
         """The agent's, unless this program was given a zone of its own."""

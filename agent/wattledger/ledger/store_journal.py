@@ -1,0 +1,155 @@
+"""The open minute of each process: one row, overwritten as the minute goes on, and who is alive to go on with it.
+
+A body: {"day", "energy": [[key, start_s, length_s, seen_ms, energy_uj, spread_uj] …], "work": [[key, …] …]}, keys by their numbers
+of that recorded day; with ``keys``, [[number, body] …], once the rows that explain them have left for a segment.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from wattledger.core.facts import EnergyFact, Key, WorkFact
+from wattledger.ledger.body import BadBody, decode_key
+
+Amounts = EnergyFact | WorkFact
+PROCFS = Path("/proc")
+SILENT_S = 600  # in another container, whose processes cannot be looked up: gone, when it has written nothing for so long
+
+
+class Process(NamedTuple):
+    """``started``: clock ticks after boot.  ``boot``: the boot, and the PID namespace.  0 and empty where there is no /proc."""
+
+    pid: int
+    started: int
+    boot: str
+
+
+def this_process(procfs: Path = PROCFS) -> Process:
+    """Who we are."""
+    pid = os.getpid()
+    state = _state(pid, procfs)
+    return Process(pid, state[1] if state else 0, _boot(procfs))
+
+
+def is_alive(process: Process, silent_s: int, procfs: Path = PROCFS) -> bool:
+    """Whether the very process still runs; ``silent_s``: for how long it has written nothing."""
+    here = _boot(procfs)
+    boot, _, space = process.boot.partition(" ")
+    boot_here, _, space_here = here.partition(" ")
+    if boot and boot_here and boot != boot_here:
+        return False
+    if space != space_here:
+        return silent_s < SILENT_S
+    if not boot_here:
+        return _exists(process.pid)
+    return _state(process.pid, procfs) == ("alive", process.started)
+
+
+def written(facts: Sequence[Amounts], numbers: Sequence[int], day: int) -> str:
+    """The body of a journal; ``numbers``: of the facts' keys."""
+    pairs = list(zip(facts, numbers, strict=True))
+    energy = [(number, *fact[1:]) for fact, number in pairs if type(fact) is EnergyFact]
+    work = [(number, *fact[1:]) for fact, number in pairs if type(fact) is WorkFact]
+    return json.dumps({"day": day, "energy": energy, "work": work}, separators=(",", ":"))
+
+
+def day_of(body: str) -> int:
+    """The recorded day whose numbers a journal uses.  Raises BadBody."""
+    return int(_parsed(body)["day"])
+
+
+def read(body: str, keys: Mapping[int, Key]) -> list[Amounts]:
+    """The facts of a journal; ``keys``: those of its day that are still held.  Raises BadBody."""
+    found = _parsed(body)
+    try:
+        said = dict(keys)
+        for _, text in found.get("keys", ()):
+            key = decode_key(json.loads(text))
+            said[key.number] = key.key
+        facts: list[Amounts] = [EnergyFact(said[number], *_ints(rest, 5)) for number, *rest in found["energy"]]
+        return facts + [WorkFact(said[number], *_ints(rest, 6)) for number, *rest in found["work"]]
+    except KeyError as wrong:
+        raise BadBody(f"{wrong} is missing") from None
+    except (TypeError, ValueError) as wrong:
+        raise BadBody(str(wrong)) from None
+
+
+def with_keys(body: str, keys: Mapping[int, str]) -> str:
+    """A journal that carries the bodies of its keys with it.  Raises BadBody."""
+    found = _parsed(body)
+    used = {row[0] for kind in ("energy", "work") for row in found.get(kind, ())} & keys.keys()
+    found["keys"] = [*found.get("keys", ()), *([number, keys[number]] for number in sorted(used))]
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False)
+
+
+Window = tuple[type, Key, int, int]
+Taken = dict[Window, tuple[int, ...]]
+
+
+def window(fact: Amounts) -> Window:
+    return type(fact), fact.key, fact.start_s, fact.length_s
+
+
+def take(taken: Taken, facts: Sequence[Amounts]) -> None:
+    """Count these among what was taken."""
+    for fact in facts:
+        before = taken.get(window(fact), (0,) * len(fact[3:]))
+        taken[window(fact)] = tuple(a + b for a, b in zip(before, fact[3:], strict=True))
+
+
+def less(facts: Sequence[Amounts], taken: Taken) -> list[Amounts]:
+    """Amounts that grew, less what another process has taken to the chain already; nothing is said twice."""
+    left: list[Amounts] = []
+    for fact in facts:
+        gone = taken.get(window(fact))
+        if gone is None:
+            left.append(fact)
+            continue
+        rest = [max(0, now - before) for now, before in zip(fact[3:], gone, strict=True)]
+        if any(rest):
+            left.append(type(fact)(*fact[:3], *rest))
+    return left
+
+
+def _ints(rest: Sequence[Any], count: int) -> list[int]:
+    if len(rest) != count or not all(type(n) is int for n in rest):
+        raise ValueError(f"{rest!r:.80} is not a row of a journal")
+    return list(rest)
+
+
+def _parsed(body: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+        int(found["day"])
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise BadBody(f"not a journal: {wrong!r}") from None
+    return dict(found)
+
+
+def _boot(procfs: Path) -> str:
+    try:
+        boot = (procfs / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink(procfs / 'self/ns/pid')}"
+    except OSError:
+        return ""
+
+
+def _state(pid: int, procfs: Path) -> tuple[str, int] | None:
+    """Whether it runs, and its start; a zombie has ended."""
+    try:
+        fields = (procfs / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+        return "ended" if fields[0] in (b"Z", b"X") else "alive", int(fields[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,253 @@
+"""Keeps a meter's books: gathers what each step handed out, journals the open minutes, closes them into facts.
+
+A thread of its own; the sampler only appends to a queue.  What the disk does not take stays in memory, is said once, and is written
+when it can be: nothing is lost, and nothing is written twice.
+"""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from wattledger.core.facts import EnergyFact, Fact, GapFact, WorkFact
+from wattledger.core.model import Device, Factor, Gap, Instant
+from wattledger.core.pipeline import Pipeline, Step
+from wattledger.core.posted import MINUTE_S, Minute
+from wattledger.runtime import clock
+from wattledger.runtime.books.minutes import Meter, Scribe, Window, window_of
+from wattledger.runtime.books.settled import MOST_FACTS, Settled
+from wattledger.runtime.warn import warn_once
+
+if TYPE_CHECKING:
+    from wattledger.ledger.store import Store
+
+GRACE_S = 10  # a source that answers late still finds its minute open
+MOST_MINUTES = 180  # open ones, while the disk takes nothing; older ones are put together by the quarter of an hour
+QUARTER_S = 900
+FORK_WAITS_S = 0.5
+STOP_S = 5.0  # what a program's end may wait for its books
+
+_committing = threading.Lock()  # a fork must not find a transaction half done: SQLite does not survive it
+_guarded = _held = False
+
+
+class Taken(NamedTuple):
+    """What one step handed out, with the devices and factors as they were."""
+
+    minutes: Sequence[dict[int, Minute]]
+    terms: Mapping[str, Factor]
+    gaps: Sequence[Gap]
+
+
+class Plan(NamedTuple):
+    """How books are kept: where, by whom, how often, and whether the store stays open (an agent's does; a program may fork)."""
+
+    folder: Path
+    meter: Meter
+    interval_s: float
+    hold: bool = False
+
+
+class Keeper:
+    """State: the queue of what was handed out, the open windows, facts that wait for the disk, and whether it takes them.
+
+    ``say``: where a line about the disk goes.  ``settled``: told of what the books hold and of each fact that comes to it.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        say: Callable[[str], None] | None = None,
+        settled: Settled | None = None,
+        *,
+        now: Callable[[], Instant] = clock.now,
+    ) -> None:
+        self.meter, self.settled = plan.meter, settled
+        self._plan, self._say, self._now = plan, say or _warn, now
+        self._scribe = Scribe(plan.meter)
+        self._queue: deque[Taken] = deque()
+        self._notes: deque[Fact] = deque()
+        self._devices: dict[str, Device] = {}
+        self._open: dict[Window, Minute] = {}
+        self._waiting: list[Fact] = []
+        self._newest_s = 0
+        self._store: Store | None = None
+        self._failing = ""
+        self._recovered = self._dirty = False
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # --- anybody's thread -------------------------------------------------------------------------------------------------
+
+    def take(self, step: Step, pipeline: Pipeline) -> None:
+        """What a step handed out; returns at once."""
+        minutes = [minutes for minutes in step.kept if minutes]
+        if minutes or step.gaps:
+            if len(self._devices) != len(pipeline.totals.devices):
+                self._devices = dict(pipeline.totals.devices)
+            self._queue.append(Taken(minutes, pipeline.terms, step.gaps))
+
+    def note(self, facts: Sequence[Fact]) -> None:
+        """Facts that come from elsewhere, for the next commit; returns at once."""
+        self._notes.extend(facts)
+
+    def start(self) -> None:
+        """Begin to commit."""
+        _guard()
+        self._thread = threading.Thread(target=self._run, name="wattledger-books", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = STOP_S) -> None:
+        """The last commit: everything is closed; returns within ``timeout_s``, the disk willing or not."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    # --- the keeper's thread ----------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._ended.wait(self._plan.interval_s):
+            self.commit()
+        self.commit(final=True)
+        if self._store is not None:
+            self._store.close()
+
+    def commit(self, *, final: bool = False) -> None:
+        """Write what there is: closed minutes as facts, open ones as the journal."""
+        self._gather()
+        over, still_open = self._cut(final)
+        if over or self._waiting or (still_open and self._dirty):
+            with _committing:
+                self._write(over, still_open)
+
+    def _gather(self) -> None:
+        while self._queue:
+            self._dirty = True
+            taken = self._queue.popleft()
+            for minutes in taken.minutes:
+                for start_s, minute in minutes.items():
+                    window = window_of(start_s, taken.terms)
+                    held = self._open.get(window)
+                    if held is None:
+                        self._open[window] = minute
+                    else:
+                        held.add(minute)
+                    self._newest_s = max(self._newest_s, start_s)
+            self._waiting += [self._gap(gap) for gap in taken.gaps]
+        while self._notes:
+            self._waiting.append(self._notes.popleft())
+        if len(self._open) > MOST_MINUTES:
+            self._fold()
+
+    def _gap(self, gap: Gap) -> GapFact:
+        start_ms, end_ms = gap.start.wall_ns // 1_000_000, gap.end.wall_ns // 1_000_000
+        return GapFact(self.meter.id, self.meter.host, gap.device.id, start_ms, max(start_ms, end_ms), gap.reason)
+
+    def _fold(self) -> None:
+        """The disk takes nothing: older minutes are kept by the quarter of an hour, which no grid's slot is shorter than by much,
+        and which memory can hold for days."""
+        before, self._open = self._open, {}
+        for window, minute in before.items():
+            if window.length_s == MINUTE_S and window.start_s < self._newest_s - QUARTER_S:
+                window = window._replace(start_s=window.start_s // QUARTER_S * QUARTER_S, length_s=QUARTER_S)
+            held = self._open.get(window)
+            if held is None:
+                self._open[window] = minute
+            else:
+                held.add(minute)
+
+    def _cut(self, final: bool) -> tuple[list[Window], list[EnergyFact | WorkFact]]:
+        now_s = self._now().wall_ns // 1_000_000_000
+        # A clock that was stepped back must not keep a minute open for an hour: what is older than the newest minute is over, too.
+        old_s = self._newest_s - MINUTE_S
+        over = [w for w in self._open if final or now_s >= w.start_s + w.length_s + GRACE_S or w.start_s < old_s]
+        still: list[EnergyFact | WorkFact] = []
+        for window in self._open.keys() - set(over):
+            still += self._scribe.facts(window, self._open[window], self._devices)
+        return sorted(over), still
+
+    def _write(self, over: Sequence[Window], still_open: Sequence[EnergyFact | WorkFact]) -> None:
+        """One commit; on failure everything stays as it was, for the next."""
+        from wattledger.ledger.engine import LedgerError
+
+        written: list[Fact] = []
+        closed = [fact for window in over for fact in self._scribe.facts(window, self._open[window], self._devices)]
+        now_s = self._now().wall_ns // 1_000_000_000
+        try:
+            store = self._opened(now_s)
+            try:
+                if self._waiting:
+                    store.append(self._waiting, now_s)
+                    written, self._waiting = self._waiting, []
+                if closed:
+                    store.close_minutes(closed, still_open, now_s)
+                elif still_open:
+                    store.journal(still_open, now_s)
+            finally:
+                if not self._plan.hold:
+                    self._store = None
+                    store.close()
+        except LedgerError as failure:
+            self._failed(str(failure))
+            return
+        self._dirty = False
+        for window in over:
+            del self._open[window]
+        if self.settled is not None:
+            self.settled.took([*written, *closed], now_s)
+        if self._failing:
+            self._failing = ""
+            self._say("the books are written again; nothing was lost")
+
+    def _opened(self, now_s: int) -> "Store":
+        if self._store is not None:
+            return self._store
+        from wattledger.ledger.store import Store  # sqlite3 is loaded here, off the program's path
+
+        store = Store.open(self._plan.folder, instance=self.meter.id)
+        if not self._recovered:
+            self._recovered = True
+            recovered = store.recover(now_s)
+            if recovered and self._plan.hold:
+                self._say(f"books: {recovered} facts of a meter that was ended before its minute was over are in")
+            if self.settled is not None:
+                few = store.head().seq - store.start().seq <= MOST_FACTS
+                self.settled.began(store.known(["energy", "intensity"]) if few else None, now_s)
+        if self._plan.hold:
+            self._store = store
+        return store
+
+    def _failed(self, what: str) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        if what != self._failing:
+            self._failing = what
+            self._say(f"books: {what}; what was measured is kept in memory and will be written")
+
+
+def _warn(line: str) -> None:
+    warn_once(f"books {line}", line)
+
+
+def _guard() -> None:
+    """Forks wait for a commit under way (some ten milliseconds), once there are commits."""
+    global _guarded
+    if not _guarded and hasattr(os, "register_at_fork"):
+        _guarded = True
+        os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
+
+
+def _hold() -> None:
+    """A disk that hangs must not hang the program with it: then the child's copy of the store is left alone, and hope remains."""
+    global _held
+    _held = _committing.acquire(timeout=FORK_WAITS_S)
+
+
+def _let_go() -> None:
+    global _held
+    if _held:
+        _held = False
+        _committing.release()

@@ -1,0 +1,89 @@
+"""The books of one session: opened where the configuration allows, with the facts of who meters and how."""
+
+import platform
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from wattledger.core.facts import IntensityFact, RunFact
+from wattledger.core.model import Workload
+from wattledger.core.version import __version__
+from wattledger.runtime import clock
+from wattledger.runtime.books.keeper import Keeper, Plan
+from wattledger.runtime.books.minutes import Meter
+from wattledger.runtime.books.place import ledger_folder
+from wattledger.runtime.books.settled import Settled
+from wattledger.runtime.config import Config
+
+
+class Books(NamedTuple):
+    """What a session's books are asked to be.
+
+    ``kind``: who keeps them; ``run``: the run that all of it is of, if there is one; ``own``: whatever is measured was for this
+    workload; ``apart``: what stands under this name is nobody's.
+    """
+
+    kind: Literal["agent", "track", "run"]
+    run: str = ""
+    own: Workload | None = None
+    apart: Workload | None = None
+    say: Callable[[str], None] | None = None
+
+
+def open_books(config: Config, environ: Mapping[str, str], books: Books, host: str) -> Keeper | None:
+    """A keeper that has begun, or ``None`` where the configuration wants none or there is no place for one."""
+    folder = ledger_folder(config, environ, agent=books.kind == "agent")
+    if not config["ledger.enabled"] or folder is None:
+        return None
+    meter = Meter(f"{books.kind}:{secrets.token_hex(8)}", host, books.run, books.own, books.apart)
+    interval_s = min(60.0, max(0.1, config["ledger.commit_interval_s"]))
+    settled = Settled(int(config["grid.settle_h"] * 3600), providers(config)) if books.kind == "agent" else None
+    keeper = Keeper(Plan(folder, meter, interval_s, hold=books.kind == "agent"), books.say, settled)
+    keeper.note([life("began", keeper, config)])
+    keeper.start()
+    return keeper
+
+
+def providers(config: Config) -> list[str]:
+    """Whose word on the grid counts, in order."""
+    return [name for word in str(config["grid.provider"]).split(",") if (name := word.strip())]
+
+
+def life(what: Literal["began", "ended"], keeper: Keeper, config: Config) -> RunFact:
+    """The fact that a meter began or ended, with its version and what is configured other than by default."""
+    meter = keeper.meter
+    at_ms = clock.now().wall_ns // 1_000_000
+    if what == "ended":
+        return RunFact("ended", meter.id, meter.host, at_ms, meter.run)
+    said = tuple((name, shown(str(value.value))) for name, value in config.rows() if value.origin != "default")
+    return RunFact(
+        "began", meter.id, meter.host, at_ms, meter.run, version=__version__, system=platform.platform(),
+        clock_offset_ms=clock.offset_ms(), config=said,
+    )  # fmt: skip
+
+
+def shown(value: str) -> str:
+    """A setting as the books may say it: an address may carry a password, which stays out."""
+    scheme, mark, rest = value.partition("://")
+    if not mark:
+        return value
+    place, slash, path = rest.partition("/")
+    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path.partition('?')[0]}"
+
+
+def known_intensities(config: Config, environ: Mapping[str, str], books: Books | None) -> Sequence[IntensityFact]:
+    """What the open books hold of the grid already, so that it is neither asked for nor written again."""
+    folder = None if books is None else ledger_folder(config, environ, agent=books.kind == "agent")
+    if folder is None or not config["ledger.enabled"] or not (folder / "open.db").exists():
+        return ()
+    from wattledger.ledger.engine import LedgerError
+    from wattledger.ledger.store import Store
+
+    try:
+        store = Store.open(folder, readonly=True)
+        try:
+            return [known.fact for known in store.known(["intensity"]) if isinstance(known.fact, IntensityFact)]
+        finally:
+            store.close()
+    except LedgerError:
+        return ()  # whoever writes there says what is wrong with it

@@ -1,0 +1,131 @@
+"""The keeper of the books: what a step hands out is written once, whatever the disk does."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.core.made import GPU, at, claim, counter, full, used
+from wattledger.core.facts import EnergyFact, GapFact, RunFact
+from wattledger.core.model import Workload
+from wattledger.core.pipeline import Pipeline
+from wattledger.ledger.store import Store
+from wattledger.runtime.books import keeper as keeping
+from wattledger.runtime.books.keeper import Keeper, Plan
+from wattledger.runtime.books.minutes import Meter
+
+METER = Meter("track:1", "node-1")
+
+
+class Rig:
+    """A pipeline that a keeper keeps the books of, one reading a second."""
+
+    def __init__(self, folder: Path, *, hold: bool = False) -> None:
+        self.lines: list[str] = []
+        self.folder = folder
+        self.time_s = 0.0
+        self.keeper = Keeper(Plan(folder, METER, 5.0, hold), self.lines.append, now=lambda: at(self.time_s))
+        self.pipeline = Pipeline()
+        self.joules = 0
+
+    def second(self, time_s: float, joules: int) -> None:
+        self.joules += joules
+        self.time_s = time_s
+        claimed = [claim("pid:1", Workload("train"))] if not self.pipeline.totals.devices else []
+        reading = counter(GPU, time_s, self.joules)
+        step = self.pipeline.step(full(time_s, *claimed, reading, used(GPU.id, "pid:1", time_s, time_s)))
+        self.keeper.take(step, self.pipeline)
+
+    def written_uj(self) -> int:
+        return sum(fact.energy_uj for fact in self.facts() if isinstance(fact, EnergyFact))
+
+    def facts(self) -> Sequence[object]:
+        store = Store.open(self.folder, readonly=True)
+        try:
+            return [known.fact for known in store.known()]
+        finally:
+            store.close()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path / "ledger")
+    yield made
+    made.keeper.commit(final=True)
+
+
+def test_closed_minutes_are_facts_and_nothing_is_written_twice(rig: Rig) -> None:
+    for second in range(0, 201, 10):
+        rig.second(second, 100 if second else 0)
+        rig.keeper.commit()
+    rig.keeper.commit(final=True)
+    assert rig.written_uj() == 2_000 * 1_000_000
+    assert sorted(fact.start_s % 3600 for fact in rig.facts() if isinstance(fact, EnergyFact)) == [0, 60, 120, 180]
+
+
+def test_an_open_minute_is_journalled_and_no_fact_yet(rig: Rig) -> None:
+    rig.second(0, 0)
+    rig.second(10, 100)
+    rig.keeper.commit()
+    assert rig.written_uj() == 0
+    rig.keeper.commit(final=True)
+    assert rig.written_uj() == 100 * 1_000_000
+
+
+def test_a_disk_that_takes_nothing_loses_nothing(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "ledger"
+    in_the_way.write_text("a file, where a folder should be")
+    rig = Rig(in_the_way)
+    for second in (0, 10, 20):
+        rig.second(second, 100 if second else 0)
+        rig.keeper.commit()
+    assert len(rig.lines) == 1
+    assert "kept in memory" in rig.lines[0]
+    in_the_way.unlink()
+    rig.keeper.commit(final=True)
+    assert rig.written_uj() == 200 * 1_000_000
+    assert rig.lines[1:] == ["the books are written again; nothing was lost"]
+
+
+def test_a_long_failure_is_kept_by_the_quarter_of_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_the_way = tmp_path / "ledger"
+    in_the_way.write_text("")
+    rig = Rig(in_the_way)
+    minutes = 4 * keeping.MOST_MINUTES
+    for minute in range(minutes + 1):
+        rig.second(minute * 60, 100 if minute else 0)
+        if minute % 50 == 0:
+            rig.keeper.commit()
+    rig.keeper.commit()
+    assert len(rig.keeper._open) < keeping.MOST_MINUTES
+    in_the_way.unlink()
+    rig.keeper.commit(final=True)
+    assert rig.written_uj() == minutes * 100 * 1_000_000
+    assert {fact.length_s for fact in rig.facts() if isinstance(fact, EnergyFact)} == {60, 900}
+
+
+def test_gaps_and_notes_are_facts(rig: Rig) -> None:
+    rig.second(0, 0)
+    rig.second(1, 100)
+    for time_s, joules in ((5, 3), (6, 13), (7, 23)):  # a register that began anew
+        rig.keeper.take(rig.pipeline.step(full(time_s, counter(GPU, time_s, joules))), rig.pipeline)
+    rig.keeper.note([RunFact("began", METER.id, METER.host, 5)])
+    rig.keeper.commit()
+    found = rig.facts()
+    assert [type(fact) for fact in found if not isinstance(fact, EnergyFact)] == [GapFact, RunFact]
+    [gap] = [fact for fact in found if isinstance(fact, GapFact)]
+    assert (gap.device, gap.end_ms - gap.start_ms) == (GPU.id, 4000)
+
+
+def test_nothing_new_is_nothing_written(rig: Rig) -> None:
+    rig.keeper.commit()
+    assert not rig.folder.exists()
+
+
+def test_the_thread_writes_everything_at_the_end(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "ledger", hold=True)
+    rig.keeper.start()
+    rig.second(0, 0)
+    rig.second(1, 100)
+    rig.keeper.stop()
+    assert rig.written_uj() == 100 * 1_000_000
