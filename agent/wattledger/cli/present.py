@@ -1,6 +1,6 @@
 """A footprint as people read it in a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from wattledger.core.footprint import DeviceFootprint, Footprint, digits, gram, joule, span_of
 from wattledger.core.model import Factor
@@ -31,8 +31,10 @@ def _lines(found: Footprint) -> Iterator[str]:
         if found.measured_fraction is not None and 0.0 < found.measured_fraction < 1.0:
             yield f"  measured {found.measured_fraction:.0%} of it; the rest is a model's answer"
     for basis, grams in found.emissions_g.items():
-        factor = next(f for f in found.factors if f.kind == {"location_based": "grid"}.get(basis, basis))
-        yield f"  carbon   {span_of(grams, gram)} CO2e, {basis.replace('_', '-')}: {_factor(factor)}"
+        factors = [f for f in found.factors if f.kind == {"location_based": "grid"}.get(basis, basis)]
+        yield f"  carbon   {span_of(grams, gram)} CO2e, {basis.replace('_', '-')}: {_factors(factors)}"
+    if found.cost is not None:
+        yield f"  cost     {found.cost.value:.3g} {found.cost.currency}"
     for factor in found.factors:
         if factor.kind == "pue":
             yield f"  PUE      {factor.value:g} ({f'{factor.origin} {factor.version}'.strip()})"
@@ -42,6 +44,12 @@ def _lines(found: Footprint) -> Iterator[str]:
 
 def _model(device: DeviceFootprint) -> str:
     return device.model if device.held_j <= 0 else f"{device.model}, {joule(device.held_j)} of it idle that it held"
+
+
+def _factors(factors: Sequence[Factor]) -> str:
+    """The last of them, and between which values they lay, where the grid changed meanwhile."""
+    low, high = (digits(end(f.value for f in factors)) for end in (min, max))
+    return _factor(factors[-1]) + (f" (between {low} and {high} meanwhile)" if low != high else "")
 
 
 def _factor(factor: Factor) -> str:

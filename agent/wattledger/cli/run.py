@@ -97,7 +97,7 @@ def _measure(
             recorder.discard()
         raise
     try:
-        child = Child(cmd, {**os.environ, "WATTLEDGER_RUN_ID": who.run_id}, passed)
+        child = Child(cmd, {**os.environ, **wrapped.handed_down()}, passed)
     except OSError as failure:
         wrapped.abandon()
         fail(f"run: cannot start {cmd[0]}: {failure.strerror}", NOT_EXECUTABLE)

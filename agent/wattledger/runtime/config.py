@@ -20,7 +20,7 @@ class ConfigError(ValueError):
 
 
 # Set by users and platforms, never keys (contract.md, Configuration).
-NOT_KEYS = {"JOB", "MODEL", "LABELS", "CONFIG", "RUN_ID", "RECORDINGS", "RIG", "FACTORS"}
+NOT_KEYS = {"JOB", "MODEL", "LABELS", "CONFIG", "RUN_ID", "METER", "RECORDINGS", "RIG", "FACTORS"}
 
 
 class Value(NamedTuple):

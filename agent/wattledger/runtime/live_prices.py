@@ -78,9 +78,11 @@ class LivePrices:
 
     def _stands(self, factors: Sequence[Factor], notes: Sequence[str]) -> None:
         """The feed's word; on its thread."""
+        # Whoever's figure stands in: the energy was drawn in this zone, and the books say so.
+        zone = self._base.factors["grid"].zone
         self._grid_notes = tuple(notes)
-        self._grid = {factor.kind: factor for factor in factors}
-        self._put(factors)
+        self._grid = {factor.kind: factor._replace(zone=zone) for factor in factors}
+        self._put(self._grid.values())
 
     def renew(self, config: Config) -> PriceList:
         """Another configuration; a ConfigError leaves the one before in force."""

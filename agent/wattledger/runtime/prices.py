@@ -10,6 +10,9 @@ from wattledger.factors.grid import annual, cloud
 from wattledger.runtime import clock
 from wattledger.runtime.config import Config, ConfigError
 
+# A country's average for one of its zones: eGRID's subregions lie within 0.3 to 2 times of the US average, most within 1.5.
+COUNTRY_FOR_ZONE_G95 = 1.5
+
 
 class PriceList(NamedTuple):
     """Factors by kind (``grid``, ``upstream``, ``pue``) and what must be said about them.
@@ -29,7 +32,8 @@ def price_list(config: Config, environ: Mapping[str, str], zone: str | None = No
     found = None if named else cloud.zone_from_environ(environ, cloud.CLOUD_INIT)
     try:
         where = "the zone asked for" if zone else config.origin("grid.zone")
-        prices = annual.lookup(named or (found.zone if found else None), today(), doubt_g95=found.g95 if found else 1.0)
+        place = named or (found.zone if found else None)
+        prices = _known(place, asked=bool(config["grid.provider"]), doubt_g95=found.g95 if found else 1.0)
         where = config.origin("facility.pue")
         pue = cloud.configured_pue(float(config["facility.pue"])) if config["facility.pue"] else None
     except ValueError as failure:
@@ -45,6 +49,24 @@ def price_list(config: Config, environ: Mapping[str, str], zone: str | None = No
     bare = "PUE is not known and not applied: grams are for the IT energy alone ([facility] pue sets it)"
     own = () if pue is not None else (bare,)
     return PriceList(factors, (*why, *prices.notes, *own), (*why, *own), found.g95 if found else 1.0)
+
+
+def _known(zone: str | None, *, asked: bool, doubt_g95: float) -> annual.Prices:
+    """The annual prices of a zone.  One that only live providers know (``DK-DK1``, where one is ``asked``) stands on its country's.
+
+    Raises annual.UnknownZone.
+    """
+    try:
+        return annual.lookup(zone, today(), doubt_g95=doubt_g95)
+    except annual.UnknownZone:
+        country = (zone or "").partition("-")[0]
+        if not asked or not zone or country == zone:
+            raise
+        within = annual.lookup(country, today(), doubt_g95=doubt_g95 * COUNTRY_FOR_ZONE_G95)
+        name = zone.strip().upper()
+        factors = [f and f._replace(zone=name, quality="country-annual") for f in (within.direct, within.lifecycle, within.upstream)]
+        note = f"grid {name}: no annual figure of its own; that of {within.zone} stands in while nothing live is known"
+        return annual.Prices(name, within.name, *factors, (note, *within.notes))
 
 
 def today() -> date:

@@ -20,7 +20,7 @@ from wattledger.core.model import Boundary, Instant, Work, Workload
 from wattledger.core.pipeline import Step
 from wattledger.runtime import clock, host, warn
 from wattledger.runtime.assembly import footprint_of_run
-from wattledger.runtime.books.opening import Books
+from wattledger.runtime.books.opening import OUTER, Books
 from wattledger.runtime.build import Plan, open_session
 from wattledger.runtime.config import Config, ConfigError, load_or_default
 from wattledger.runtime.gpu_sync import asynchronous, synchronise
@@ -250,6 +250,8 @@ class Tracker:
         except (ConfigError, KeyError) as wrong:
             warn_once("configuration", f"{wrong}; using the defaults")
             session = open_session(Config({}), environ, plan)
+        if session.keeper is not None:
+            os.environ[OUTER] = session.keeper.meter.id
         if session.config["exporters.otlp.enabled"] or session.config["exporters.pushgateway.url"]:
             from wattledger.runtime.exporters import push_at_exit
 

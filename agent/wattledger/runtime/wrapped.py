@@ -9,7 +9,7 @@ from wattledger.core.footprint import Footprint, Identity, assemble, terms_of
 from wattledger.core.model import Batch, Boundary, Instant, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.runtime import clock
-from wattledger.runtime.books.opening import Books
+from wattledger.runtime.books.opening import OUTER, Books
 from wattledger.runtime.books.runs import run_fact
 from wattledger.runtime.build import Plan, Session, attend, open_session
 from wattledger.runtime.capture import Recorder
@@ -46,6 +46,11 @@ class Wrapped:
             notes = {"sensor_notes": list(self._session.all_notes()), "notes": list(self._session.prices.notes)}
             recorder.begin({"identity": self._who._asdict(), **notes})
         self._session.sampler.enter(self._edge("enter"))
+
+    def handed_down(self) -> dict[str, str]:
+        """What the command finds in its environment: whose run it is, and who keeps the books of it."""
+        keeper = self._session.keeper
+        return {"WATTLEDGER_RUN_ID": self._who.run_id, **({OUTER: keeper.meter.id} if keeper is not None else {})}
 
     def until(self, child: Child) -> tuple[Footprint, int]:
         """Meter until the child has ended; returns its footprint and exit status."""

@@ -115,7 +115,7 @@ def test_a_value_that_is_no_number_takes_its_hour_with_it_and_no_other(value: ob
         ({"response": {"data": [], "total": "some"}}, "no number"),
         ({"response": {"data": rows(1, respondent="PJM"), "total": "6"}}, "none of the 6 rows of CISO"),
         ({"response": {"data": rows(1, period="yesterday"), "total": "6"}}, "none of the 6 rows of CISO"),
-        ({"response": {"data": [{**row, "value-units": "gigawatthours"} for row in rows(1)], "total": "6"}}, "none of the 6 rows of CISO"),
+        ({"response": {"data": [{**row, "value-units": "GWh"} for row in rows(1)], "total": "6"}}, "none of the 6 rows of CISO"),
         ({"response": {"data": [{"a": 1}], "total": "1"}}, "none of the 1 rows of CISO"),
     ],
 )

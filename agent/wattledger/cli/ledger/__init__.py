@@ -38,7 +38,7 @@ class Lazy(Nearest):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[arg-type]  # their names, for the nearest one
+        self.commands = {name: click.Command(name) for name in COMMANDS}  # the nearest right name is looked for among them
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -4,8 +4,8 @@ A thread of its own; the sampler only appends to a queue.  What the disk does no
 when it can be: nothing is lost, and nothing is written twice.
 """
 
-import os
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,9 @@ from wattledger.core.model import Device, Factor, Gap, Instant
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.posted import MINUTE_S, Minute
 from wattledger.runtime import clock
+from wattledger.runtime.books.forks import committing, guard
 from wattledger.runtime.books.minutes import Meter, Scribe, Window, window_of
+from wattledger.runtime.books.place import local, mounts
 from wattledger.runtime.books.settled import MOST_FACTS, Settled
 from wattledger.runtime.warn import warn_once
 
@@ -26,11 +28,8 @@ if TYPE_CHECKING:
 GRACE_S = 10  # a source that answers late still finds its minute open
 MOST_MINUTES = 180  # open ones, while the disk takes nothing; older ones are put together by the quarter of an hour
 QUARTER_S = 900
-FORK_WAITS_S = 0.5
 STOP_S = 5.0  # what a program's end may wait for its books
-
-_committing = threading.Lock()  # a fork must not find a transaction half done: SQLite does not survive it
-_guarded = _held = False
+MANY = 120  # steps that wait for a disk that hangs; more are put together
 
 
 class Taken(NamedTuple):
@@ -42,12 +41,16 @@ class Taken(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How books are kept: where, by whom, how often, and whether the store stays open (an agent's does; a program may fork)."""
+    """How books are kept: where, by whom, how often, and whether the store stays open (an agent's does; a program may fork).
+
+    ``mounts``: the file systems, by which it is seen whether the folder is this host's own.
+    """
 
     folder: Path
     meter: Meter
     interval_s: float
     hold: bool = False
+    mounts: Callable[[], str] = mounts
 
 
 class Keeper:
@@ -74,6 +77,7 @@ class Keeper:
         self._waiting: list[Fact] = []
         self._newest_s = 0
         self._store: Store | None = None
+        self._folder: Path | None = None
         self._failing = ""
         self._recovered = self._dirty = False
         self._ended = threading.Event()
@@ -88,6 +92,27 @@ class Keeper:
             if len(self._devices) != len(pipeline.totals.devices):
                 self._devices = dict(pipeline.totals.devices)
             self._queue.append(Taken(minutes, pipeline.terms, step.gaps))
+            if len(self._queue) > MANY:
+                self._shorten()
+
+    def _shorten(self) -> None:
+        """The disk does not come back from a commit: the two newest steps become one, so that memory grows by the minute only."""
+        newest = self._queue.pop()
+        try:
+            before = self._queue.pop()
+        except IndexError:  # it has come back
+            self._queue.append(newest)
+            return
+        if before.terms is not newest.terms:
+            self._queue += [before, newest]
+            return
+        sums: dict[int, Minute] = {}
+        for minutes in (*before.minutes, *newest.minutes):
+            for start_s, minute in minutes.items():
+                held = sums.setdefault(start_s, minute)
+                if held is not minute:
+                    held.add(minute)
+        self._queue.append(Taken([sums], newest.terms, [*before.gaps, *newest.gaps]))
 
     def note(self, facts: Sequence[Fact]) -> None:
         """Facts that come from elsewhere, for the next commit; returns at once."""
@@ -95,7 +120,7 @@ class Keeper:
 
     def start(self) -> None:
         """Begin to commit."""
-        _guard()
+        guard()
         self._thread = threading.Thread(target=self._run, name="wattledger-books", daemon=True)
         self._thread.start()
 
@@ -108,9 +133,12 @@ class Keeper:
     # --- the keeper's thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while not self._ended.wait(self._plan.interval_s):
-            self.commit()
-        self.commit(final=True)
+        try:
+            while not self._ended.wait(self._plan.interval_s):
+                self.commit()
+            self.commit(final=True)
+        except Exception:  # our mistake, and the program's day goes on
+            self._say(f"the books are given up, by a bug of ours:\n{traceback.format_exc().rstrip()}")
         if self._store is not None:
             self._store.close()
 
@@ -119,8 +147,10 @@ class Keeper:
         self._gather()
         over, still_open = self._cut(final)
         if over or self._waiting or (still_open and self._dirty):
-            with _committing:
-                self._write(over, still_open)
+            with committing():
+                failure = self._write(over, still_open)
+            if failure:
+                self._failed(failure, final)
 
     def _gather(self) -> None:
         while self._queue:
@@ -168,8 +198,8 @@ class Keeper:
             still += self._scribe.facts(window, self._open[window], self._devices)
         return sorted(over), still
 
-    def _write(self, over: Sequence[Window], still_open: Sequence[EnergyFact | WorkFact]) -> None:
-        """One commit; on failure everything stays as it was, for the next."""
+    def _write(self, over: Sequence[Window], still_open: Sequence[EnergyFact | WorkFact]) -> str:
+        """One commit; on failure (what is wrong is returned) everything stays as it was, for the next."""
         from wattledger.ledger.engine import LedgerError
 
         written: list[Fact] = []
@@ -190,23 +220,28 @@ class Keeper:
                     self._store = None
                     store.close()
         except LedgerError as failure:
-            self._failed(str(failure))
-            return
-        self._dirty = False
-        for window in over:
-            del self._open[window]
-        if self.settled is not None:
+            closed, found = [], str(failure)
+        else:
+            found = ""
+            self._dirty = False
+            for window in over:
+                del self._open[window]
+        if self.settled is not None and (written or closed):
             self.settled.took([*written, *closed], now_s)
-        if self._failing:
+        if self._failing and not found:
             self._failing = ""
             self._say("the books are written again; nothing was lost")
+        return found
 
     def _opened(self, now_s: int) -> "Store":
         if self._store is not None:
             return self._store
-        from wattledger.ledger.store import Store  # sqlite3 is loaded here, off the program's path
-
-        store = Store.open(self._plan.folder, instance=self.meter.id)
+        Store = store_class()  # sqlite3 is loaded here, off the program's path
+        if self._folder is None:
+            self._folder, line = local(self._plan.folder, self._plan.mounts)
+            if line:
+                self._say(line)
+        store = Store.open(self._folder, instance=self.meter.id)
         if not self._recovered:
             self._recovered = True
             recovered = store.recover(now_s)
@@ -219,35 +254,27 @@ class Keeper:
             self._store = store
         return store
 
-    def _failed(self, what: str) -> None:
+    def _failed(self, what: str, final: bool) -> None:
         if self._store is not None:
             self._store.close()
             self._store = None
-        if what != self._failing:
+        later = "what was not written yet is not in the books" if final else "what was measured is kept in memory and will be written"
+        # Once for each cause; but an agent's log says, too, that in the end it did not get better.
+        if what != self._failing or (final and self._plan.hold):
             self._failing = what
-            self._say(f"books: {what}; what was measured is kept in memory and will be written")
+            self._say(f"books: {what}; {later}")
+
+
+def store_class() -> "type[Store]":
+    """The store, where this Python has what it needs.  Raises LedgerError."""
+    from wattledger.ledger.engine import LedgerError
+
+    try:
+        from wattledger.ledger.store import Store
+    except ImportError:
+        raise LedgerError("this Python has no SQLite, so no books are kept: install its sqlite3 module") from None
+    return Store
 
 
 def _warn(line: str) -> None:
     warn_once(f"books {line}", line)
-
-
-def _guard() -> None:
-    """Forks wait for a commit under way (some ten milliseconds), once there are commits."""
-    global _guarded
-    if not _guarded and hasattr(os, "register_at_fork"):
-        _guarded = True
-        os.register_at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)
-
-
-def _hold() -> None:
-    """A disk that hangs must not hang the program with it: then the child's copy of the store is left alone, and hope remains."""
-    global _held
-    _held = _committing.acquire(timeout=FORK_WAITS_S)
-
-
-def _let_go() -> None:
-    global _held
-    if _held:
-        _held = False
-        _committing.release()

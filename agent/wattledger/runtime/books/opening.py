@@ -9,11 +9,15 @@ from wattledger.core.facts import IntensityFact, RunFact
 from wattledger.core.model import Workload
 from wattledger.core.version import __version__
 from wattledger.runtime import clock
-from wattledger.runtime.books.keeper import Keeper, Plan
+from wattledger.runtime.books.keeper import Keeper, Plan, store_class
 from wattledger.runtime.books.minutes import Meter
-from wattledger.runtime.books.place import ledger_folder
+from wattledger.runtime.books.place import configured_folder, has_books, ledger_folder
 from wattledger.runtime.books.settled import Settled
 from wattledger.runtime.config import Config
+
+
+# In the environment of whatever a meter's program starts: the meter's id.  Two that measure the same joules know of each other.
+OUTER = "WATTLEDGER_METER"
 
 
 class Books(NamedTuple):
@@ -32,14 +36,14 @@ class Books(NamedTuple):
 
 def open_books(config: Config, environ: Mapping[str, str], books: Books, host: str) -> Keeper | None:
     """A keeper that has begun, or ``None`` where the configuration wants none or there is no place for one."""
-    folder = ledger_folder(config, environ, agent=books.kind == "agent")
+    folder = configured_folder(config, environ, agent=books.kind == "agent")
     if not config["ledger.enabled"] or folder is None:
         return None
     meter = Meter(f"{books.kind}:{secrets.token_hex(8)}", host, books.run, books.own, books.apart)
     interval_s = min(60.0, max(0.1, config["ledger.commit_interval_s"]))
     settled = Settled(int(config["grid.settle_h"] * 3600), providers(config)) if books.kind == "agent" else None
     keeper = Keeper(Plan(folder, meter, interval_s, hold=books.kind == "agent"), books.say, settled)
-    keeper.note([life("began", keeper, config)])
+    keeper.note([life("began", keeper, config, outer=environ.get(OUTER, ""))])
     keeper.start()
     return keeper
 
@@ -49,15 +53,18 @@ def providers(config: Config) -> list[str]:
     return [name for word in str(config["grid.provider"]).split(",") if (name := word.strip())]
 
 
-def life(what: Literal["began", "ended"], keeper: Keeper, config: Config) -> RunFact:
-    """The fact that a meter began or ended, with its version and what is configured other than by default."""
+def life(what: Literal["began", "ended"], keeper: Keeper, config: Config, *, outer: str = "") -> RunFact:
+    """The fact that a meter began or ended, with its version and what is configured other than by default.
+
+    ``outer``: the meter of the program that started this one, whose energy may hold this one's: its fact's ``parent``.
+    """
     meter = keeper.meter
     at_ms = clock.now().wall_ns // 1_000_000
     if what == "ended":
         return RunFact("ended", meter.id, meter.host, at_ms, meter.run)
     said = tuple((name, shown(str(value.value))) for name, value in config.rows() if value.origin != "default")
     return RunFact(
-        "began", meter.id, meter.host, at_ms, meter.run, version=__version__, system=platform.platform(),
+        "began", meter.id, meter.host, at_ms, meter.run, outer, version=__version__, system=platform.platform(),
         clock_offset_ms=clock.offset_ms(), config=said,
     )  # fmt: skip
 
@@ -73,14 +80,15 @@ def shown(value: str) -> str:
 
 def known_intensities(config: Config, environ: Mapping[str, str], books: Books | None) -> Sequence[IntensityFact]:
     """What the open books hold of the grid already, so that it is neither asked for nor written again."""
-    folder = None if books is None else ledger_folder(config, environ, agent=books.kind == "agent")
-    if folder is None or not config["ledger.enabled"] or not (folder / "open.db").exists():
+    if books is None or not config["ledger.enabled"]:
+        return ()
+    folder = ledger_folder(config, environ, agent=books.kind == "agent")
+    if folder is None or not has_books(folder):
         return ()
     from wattledger.ledger.engine import LedgerError
-    from wattledger.ledger.store import Store
 
     try:
-        store = Store.open(folder, readonly=True)
+        store = store_class().open(folder, readonly=True)
         try:
             return [known.fact for known in store.known(["intensity"]) if isinstance(known.fact, IntensityFact)]
         finally:

@@ -1,0 +1,78 @@
+"""A provider that says what a test wants said, a clock that the test sets, and ears for what a feed tells."""
+
+from collections.abc import Callable, Sequence
+
+from wattledger.core.facts import IntensityFact, Signal
+from wattledger.core.model import Factor, Instant
+from wattledger.core.ports import GridPlace
+from wattledger.runtime.grid.feed import Outlets
+
+HOUR = 3_600
+T0 = 1_795_341_600  # 2026-11-22T10:00:00Z
+Answer = Callable[[int, int, int], Sequence[IntensityFact]]
+
+
+def hour(start_s: int, grams: float, provider: str = "first", **more: object) -> IntensityFact:
+    fact = IntensityFact("DE", start_s, HOUR, round(grams * 1e6), provider)
+    return fact._replace(**more)  # type: ignore[arg-type]
+
+
+class Scripted:
+    """State: what it answers (an exception is raised), and what it was asked."""
+
+    licence = "none"
+    boundary = "direct"
+
+    def __init__(self, name: str = "first", signal: Signal = "average", zones: Sequence[str] = ("DE",)) -> None:
+        self.name, self.signal, self.step_s = name, signal, HOUR
+        self.asked: list[tuple[int, int]] = []
+        self.facts: list[IntensityFact] = []
+        self.failure: Exception | None = None
+        self._zones = zones
+
+    def __call__(self, place: GridPlace) -> "Scripted":
+        return self
+
+    def covers(self, zone: str) -> bool:
+        return zone in self._zones
+
+    def read(self, zone: str, start_s: int, end_s: int, now_s: int) -> list[IntensityFact]:
+        self.asked.append((start_s, end_s))
+        if self.failure is not None:
+            raise self.failure
+        return [fact for fact in self.facts if fact.start_s < end_s and fact.start_s + fact.length_s > start_s]
+
+    def forecast(self, zone: str, now_s: int) -> list[IntensityFact]:
+        return []
+
+
+class Clock:
+    """State: the time, by both clocks; ``wall`` may be set apart from the other."""
+
+    def __init__(self, wall_s: float = T0) -> None:
+        self.wall_s, self.mono_s = wall_s, 1_000.0
+
+    def __call__(self) -> Instant:
+        return Instant(round(self.mono_s * 1e9), round(self.wall_s * 1e9))
+
+    def go(self, seconds: float) -> None:
+        self.wall_s += seconds
+        self.mono_s += seconds
+
+
+class Ears:
+    """State: what was told, in order; ``full`` is the disk's failure while it lasts."""
+
+    def __init__(self) -> None:
+        self.learnt: list[IntensityFact] = []
+        self.stood: list[tuple[Factor, ...]] = []
+        self.lines: list[str] = []
+        self.full: Exception | None = None
+
+    def outlets(self) -> Outlets:
+        def keep(facts: Sequence[IntensityFact]) -> None:
+            if self.full is not None:
+                raise self.full
+            self.learnt += facts
+
+        return Outlets(keep, lambda factors, notes: self.stood.append(tuple(factors)), self.lines.append)
