@@ -1,6 +1,7 @@
 """The prices in force while a session lasts: the grid's by its feed, money by the tariff's hours, the rest by the configuration."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LOOK_AHEAD_S = 8 * 86_400
 MICRO = 1_000_000
+GRID = ("grid", "upstream")  # kinds of factor that a feed speaks of
 
 
 class LivePrices:
@@ -31,20 +33,27 @@ class LivePrices:
     ) -> None:
         self._put, self._environ, self._zone = put, environ, zone
         self._feed: Feed | None = None
-        self._configure(config)
-
-    def _configure(self, config: Config) -> None:
-        self._config = config
-        base = price_list(config, self._environ, self._zone)
-        self._tariff, self._until_s = _tariff(config), 0
-        self._base, self._grid, self._grid_notes = base, dict[str, Factor](), tuple[str, ...]()
+        self._feeds = 0  # how many there were: what one that was stopped still says is not heard
         self._money: dict[str, Factor] = {}
+        self._configure(config, *self._read(config))
+
+    def _read(self, config: Config) -> "tuple[PriceList, Tariff | None]":
+        return price_list(config, self._environ, self._zone), _tariff(config)
+
+    def _configure(self, config: Config, base: PriceList, tariff: "Tariff | None") -> None:
+        self._config, self._base = config, base
+        self._tariff, self._until_s = tariff, 0
+        self._grid, self._grid_notes = dict[str, Factor](), tuple[str, ...]()
+        # A price that is not named any more has no successor that would take its place.
+        self._money = {kind: factor._replace(value=0.0, quality="unknown") for kind, factor in self._money.items()}
         self._rate()
 
     def now(self) -> PriceList:
         """Every factor in force, and what must be said of them."""
         notes = self._base.notes if not self._grid else (*self._grid_notes, *self._base.own_notes)
-        return self._base._replace(factors={**self._base.factors, **self._grid, **self._money}, notes=notes)
+        # A provider's figure may hold the upstream part: then none of the table's stands beside it.
+        base = {kind: factor for kind, factor in self._base.factors.items() if not self._grid or kind not in GRID}
+        return self._base._replace(factors={**base, **self._grid, **self._money}, notes=notes)
 
     def grid_age_s(self) -> float | None:
         """How old the grid's live figure is; ``None`` where there is none."""
@@ -69,35 +78,38 @@ class LivePrices:
         from wattledger.runtime.grid.feed import Outlets, feed_of  # nothing of it is loaded by who asks nobody
 
         zone = self._base.factors["grid"].zone
-        outlets = Outlets(learnt, self._stands) if say is None else Outlets(learnt, self._stands, say)
+        stands = partial(self._stands, self._feeds)
+        outlets = Outlets(learnt, stands) if say is None else Outlets(learnt, stands, say)
         place = None if zone == "WORLD" else zone
         doubt_g95 = self._base.doubt_g95
         self._feed = feed_of(self._config, self._environ, outlets, zone=place, known=known(), doubt_g95=doubt_g95)
         if self._feed is not None:
             self._feed.start()
 
-    def _stands(self, factors: Sequence[Factor], notes: Sequence[str]) -> None:
-        """The feed's word; on its thread."""
+    def _stands(self, feed: int, factors: Sequence[Factor], notes: Sequence[str]) -> None:
+        """A feed's word; on its thread."""
+        if feed != self._feeds:
+            return
         # Whoever's figure stands in: the energy was drawn in this zone, and the books say so.
         zone = self._base.factors["grid"].zone
         self._grid_notes = tuple(notes)
+        before = {kind: factor for kind, factor in self.now().factors.items() if kind in GRID}
         self._grid = {factor.kind: factor._replace(zone=zone) for factor in factors}
-        self._put(self._grid.values())
+        # What is not said any more has no successor that would take its place.
+        gone = [f._replace(value=0.0, quality="unknown") for kind, f in before.items() if kind not in self._grid]
+        self._put([*self._grid.values(), *gone])
 
     def renew(self, config: Config) -> PriceList:
         """Another configuration; a ConfigError leaves the one before in force."""
-        before = self._config
-        try:
-            self._configure(config)
-        except ConfigError:
-            self._configure(before)
-            raise
+        words = self._read(config)
         self.stop()
+        self._configure(config, *words)
         self.follow(*self._following)
         return self.now()
 
     def stop(self) -> None:
         """Ask nobody any more."""
+        self._feeds += 1
         if self._feed is not None:
             self._feed.close()
             self._feed = None

@@ -64,9 +64,18 @@ def _known(zone: str | None, *, asked: bool, doubt_g95: float) -> annual.Prices:
             raise
         within = annual.lookup(country, today(), doubt_g95=doubt_g95 * COUNTRY_FOR_ZONE_G95)
         name = zone.strip().upper()
-        factors = [f and f._replace(zone=name, quality="country-annual") for f in (within.direct, within.lifecycle, within.upstream)]
         note = f"grid {name}: no annual figure of its own; that of {within.zone} stands in while nothing live is known"
-        return annual.Prices(name, within.name, *factors, (note, *within.notes))
+        return within._replace(
+            zone=name,
+            direct=_for_zone(within.direct, name),
+            lifecycle=_for_zone(within.lifecycle, name),
+            upstream=_for_zone(within.upstream, name),
+            notes=(note, *within.notes),
+        )
+
+
+def _for_zone(factor: Factor | None, zone: str) -> Factor | None:
+    return None if factor is None else factor._replace(zone=zone, quality="country-annual")
 
 
 def today() -> date:

@@ -236,12 +236,12 @@ class Keeper:
     def _opened(self, now_s: int) -> "Store":
         if self._store is not None:
             return self._store
-        Store = store_class()  # sqlite3 is loaded here, off the program's path
+        books = store_class()  # sqlite3 is loaded here, off the program's path
         if self._folder is None:
             self._folder, line = local(self._plan.folder, self._plan.mounts)
             if line:
                 self._say(line)
-        store = Store.open(self._folder, instance=self.meter.id)
+        store = books.open(self._folder, instance=self.meter.id)
         if not self._recovered:
             self._recovered = True
             recovered = store.recover(now_s)
@@ -258,7 +258,8 @@ class Keeper:
         if self._store is not None:
             self._store.close()
             self._store = None
-        later = "what was not written yet is not in the books" if final else "what was measured is kept in memory and will be written"
+        kept = "what was measured is kept in memory and will be written"
+        later = "what was not written yet is not in the books" if final else kept
         # Once for each cause; but an agent's log says, too, that in the end it did not get better.
         if what != self._failing or (final and self._plan.hold):
             self._failing = what

@@ -8,6 +8,7 @@ from wattledger.core.facts import EnergyFact, Key, WorkFact
 from wattledger.core.model import Device, Factor, Workload
 from wattledger.core.posted import MINUTE_S, Minute
 from wattledger.core.sharing import SHARE_G95
+from wattledger.core.totals import EnergyKey
 
 RUN_LABEL = "run_id"
 MOST_KEYS = 20_000  # remembered; a day of short processes has more
@@ -46,61 +47,69 @@ def window_of(start_s: int, terms: Mapping[str, Factor]) -> Window:
 
 
 class Scribe:
-    """State: the keys made so far, because a key is the same for each of a day's minutes."""
+    """State: the keys made so far by place, because a key is the same for each of a day's minutes; equal ones are one object."""
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
-        self._keys: dict[tuple[Workload, str, str, str, str, int], Key] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._keys: dict[tuple[str, int], dict[EnergyKey, Key | None]] = {}
+        self._same: dict[Key, Key] = {}
+        self._made = 0
 
     def facts(self, window: Window, minute: Minute, devices: Mapping[str, Device]) -> list[EnergyFact | WorkFact]:
         """The facts of one window.
 
         How far a share may be off by the way its device was divided: by ln g95 of that way times what could be another's.
         """
+        if self._made > MOST_KEYS:
+            self._forget()
         whole_uj: dict[tuple[str, str], int] = {}
         for (_, device, method, use), uj in minute.energy_uj.items():
             if use == "active":
                 whole_uj[device, method] = whole_uj.get((device, method), 0) + uj
         doubts = {device: log(SHARE_G95.get(unit, 1.0)) for device, unit in minute.shared_by.items()}
-        found: dict[Key, EnergyFact] = {}
-        for (workload, device, method, use), uj in minute.energy_uj.items():
-            key = self._key(workload, window, (device, method, use), devices.get(device))
+        if self._meter.own is not None:
+            doubts = {}  # nobody else's is here
+        seen_ms = {lane: ns // 1_000_000 for lane, ns in minute.seen_ns.items()}
+        keys = self._keys.setdefault((window.zone, window.pue_milli), {})
+        found: dict[int, EnergyFact] = {}
+        for share, uj in minute.energy_uj.items():
+            try:
+                key = keys[share]
+            except KeyError:
+                key = keys[share] = self._key(share, window, devices.get(share[1]))
             if key is None:
                 continue
+            _, device, method, use = share
             others_uj = whole_uj[device, method] - uj if use == "active" else 0
             spread_uj = int(doubts.get(device, 0.0) * min(uj, others_uj))
-            seen_ms = minute.seen_ns.get((device, method), 0) // 1_000_000
-            before = found.get(key)
+            before = found.get(id(key))  # a key is long, and equal ones are one object
             if before is not None:  # two workloads of one name
                 uj, spread_uj = uj + before.energy_uj, spread_uj + before.spread_uj
-            found[key] = EnergyFact(key, window.start_s, window.length_s, seen_ms, uj, spread_uj)
-        work = self._work(window, minute)
-        return [*found.values(), *work]
+            found[id(key)] = EnergyFact(key, *window[:2], seen_ms.get((device, method), 0), uj, spread_uj)
+        return [*found.values(), *self._work(window, minute)]
 
     def _work(self, window: Window, minute: Minute) -> list[WorkFact]:
         sums: dict[Key, list[int]] = {}
         for workload, counts in minute.work.items():
-            key = self._key(workload, window, ("", "", ""), None)
+            key = self._key((workload, "", "", ""), window, None)
             if key is not None:
                 sums[key] = [a + b for a, b in zip(sums.get(key, (0, 0, 0, 0)), counts, strict=True)]
         return [WorkFact(key, window.start_s, window.length_s, *counts) for key, counts in sums.items()]
 
-    def _key(self, workload: Workload, window: Window, lane: tuple[str, str, str], device: Device | None) -> Key | None:
+    def _key(self, share: tuple[Workload, str, str, str], window: Window, device: Device | None) -> Key | None:
         """``None``: nobody's."""
-        meter = self._meter
+        meter, (workload, *_) = self._meter, share
         if meter.own is not None:
             workload = meter.own
         elif workload == meter.apart:
             return None
-        cached = workload, *lane, window.zone, window.pue_milli
-        key = self._keys.get(cached)
-        if key is None:
-            kind, model = ("", "") if device is None else (device.kind, device.model)
-            run = dict(workload.labels).get(RUN_LABEL, meter.run)
-            labels = tuple(pair for pair in workload.labels if pair[0] != RUN_LABEL)
-            place = meter.id, meter.host, window.zone, window.pue_milli
-            key = Key(*place, lane[0], kind, model, *lane[1:], run, workload.job, workload.model or "", labels)
-            if len(self._keys) > MOST_KEYS:
-                self._keys = {}
-            self._keys[cached] = key
-        return key
+        kind, model = ("", "") if device is None else (device.kind, device.model)
+        run = dict(workload.labels).get(RUN_LABEL, meter.run)
+        labels = tuple(pair for pair in workload.labels if pair[0] != RUN_LABEL)
+        place = meter.id, meter.host, window.zone, window.pue_milli
+        key = Key(*place, share[1], kind, model, *share[2:], run, workload.job, workload.model or "", labels)
+        self._made += 1
+        return self._same.setdefault(key, key)

@@ -15,7 +15,6 @@ from wattledger.runtime.books.place import configured_folder, has_books, ledger_
 from wattledger.runtime.books.settled import Settled
 from wattledger.runtime.config import Config
 
-
 # In the environment of whatever a meter's program starts: the meter's id.  Two that measure the same joules know of each other.
 OUTER = "WATTLEDGER_METER"
 
@@ -62,7 +61,8 @@ def life(what: Literal["began", "ended"], keeper: Keeper, config: Config, *, out
     at_ms = clock.now().wall_ns // 1_000_000
     if what == "ended":
         return RunFact("ended", meter.id, meter.host, at_ms, meter.run)
-    said = tuple((name, shown(str(value.value))) for name, value in config.rows() if value.origin != "default")
+    named = ((name, value) for name, value in config.rows() if value.origin != "default" and not name.endswith(".user"))
+    said = tuple((name, shown(str(value.value))) for name, value in named)  # who logs in where is no fact
     return RunFact(
         "began", meter.id, meter.host, at_ms, meter.run, outer, version=__version__, system=platform.platform(),
         clock_offset_ms=clock.offset_ms(), config=said,

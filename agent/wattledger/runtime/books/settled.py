@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from wattledger.core.attribution import split
 from wattledger.core.facts import EnergyFact, Fact, IntensityFact, Known
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Settled:
         self._settle_s, self._providers = settle_s, providers
         self._energy_uj: dict[int, dict[Slot, int]] = {}
         self._grid: list[Known] = []
+        self._heard = 0
         self._since_s = 0
         self._looked_s = 0
         self.shown: Rows = MappingProxyType({})
@@ -51,17 +53,20 @@ class Settled:
         """New facts were written."""
         for fact in facts:
             self._add(fact, now_s)
-        if now_s - self._looked_s >= AGAIN_S:
+        if not 0 <= now_s - self._looked_s < AGAIN_S:  # a clock may be set back
             self._looked_s = now_s
             self.shown = self._look(now_s)
 
     def _add(self, fact: Fact, recorded_s: int) -> None:
         if isinstance(fact, EnergyFact):
-            slots = self._energy_uj.setdefault(fact.start_s // DAY_S * DAY_S, {})
-            slot = fact.key.zone, fact.key.pue_milli, fact.start_s // SLOT_S * SLOT_S
-            slots[slot] = slots.get(slot, 0) + fact.energy_uj
+            parts = range(fact.start_s, fact.start_s + max(1, fact.length_s), SLOT_S)  # nearly always one
+            for start_s, uj in zip(parts, split(fact.energy_uj, [1] * len(parts)), strict=True):
+                slots = self._energy_uj.setdefault(start_s // DAY_S * DAY_S, {})
+                slot = fact.key.zone, fact.key.pue_milli, start_s // SLOT_S * SLOT_S
+                slots[slot] = slots.get(slot, 0) + uj
         elif isinstance(fact, IntensityFact) and fact.signal == "average":
-            self._grid.append(Known(str(len(self._grid)), recorded_s, fact))
+            self._heard += 1
+            self._grid.append(Known(f":{self._heard}", recorded_s, fact))
 
     def _look(self, now_s: int) -> Rows:
         oldest_s = now_s // DAY_S * DAY_S - DAYS * DAY_S
