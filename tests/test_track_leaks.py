@@ -85,7 +85,7 @@ def step(n):
         run.add_tokens(requests=1)
         next(walk)
 step(500)
-time.sleep(0.3), run.footprint
+time.sleep(0.5), run.footprint
 gc.collect()
 tracemalloc.start()
 before = tracemalloc.get_traced_memory()[0]
@@ -95,6 +95,6 @@ gc.collect()
 grown = tracemalloc.get_traced_memory()[0] - before
 walk.close()
 out([grown, final(run).work["requests"]])
-""", blind(tmp_path, WATTLEDGER_AGENT_INTERVAL_S="0.1"), timeout_s=100).value
+""", blind(tmp_path, WATTLEDGER_AGENT_INTERVAL_S="0.1", WATTLEDGER_LEDGER_COMMIT_INTERVAL_S="0.1"), timeout_s=100).value
     assert grown < 300_000
     assert tokens == 4_500

@@ -77,4 +77,4 @@ def _known(row: dict[str, Any], fact_id: str) -> Known:
     key = Key(**{**{name: row[name] for name in KEY_COLUMNS}, "labels": labels})
     own = {name: row[name] for name in kind._fields if name != "key"}
     said = json.loads(row["body"]) if row["body"] else {}
-    return Known(fact_id, row["recorded_s"], kind(key=key, **own), row["corrects"] or "", said.get("reason", ""))
+    return Known(fact_id, row["recorded_s"], kind(key=key, **own), row["corrects"] or "", said.get("because", ""))

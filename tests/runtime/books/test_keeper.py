@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-
 from tests.core.made import GPU, at, claim, counter, full, used
+
 from wattledger.core.facts import EnergyFact, GapFact, RunFact
 from wattledger.core.model import Workload
 from wattledger.core.pipeline import Pipeline
@@ -129,3 +129,38 @@ def test_the_thread_writes_everything_at_the_end(tmp_path: Path) -> None:
     rig.second(1, 100)
     rig.keeper.stop()
     assert rig.written_uj() == 100 * 1_000_000
+
+
+def test_what_was_never_written_is_said_at_the_end_and_not_that_it_will_be(tmp_path: Path) -> None:
+    (tmp_path / "ledger").write_text("a file, where a folder should be")
+    rig = Rig(tmp_path / "ledger")
+    rig.second(0, 0)
+    rig.second(1, 100)
+    rig.keeper.start()
+    rig.keeper.stop()
+    [line] = rig.lines
+    assert "not in the books" in line
+    assert "will be written" not in line
+
+
+def test_a_disk_that_hangs_costs_memory_by_the_minute_and_no_joule(rig: Rig) -> None:
+    """Nobody commits while it hangs; steps go on."""
+    rig.second(0, 0)
+    for second in range(1, 10 * keeping.MANY):
+        rig.second(second, 100)
+    assert len(rig.keeper._queue) <= keeping.MANY
+    rig.keeper.commit(final=True)
+    assert rig.written_uj() == (10 * keeping.MANY - 1) * 100 * 1_000_000
+    found = [fact for fact in rig.facts() if isinstance(fact, EnergyFact)]
+    assert {fact.energy_uj for fact in found[:-1]} == {6_000 * 1_000_000}
+    assert len({fact.start_s for fact in found}) == len(found)
+
+
+def test_a_bug_of_ours_ends_the_books_in_one_message_and_nothing_else(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "ledger")
+    rig.keeper.note([RunFact("began", METER.id, METER.host, "not a number")])  # type: ignore[arg-type]
+    rig.keeper.note([object()])  # type: ignore[list-item]
+    rig.keeper.start()
+    rig.keeper.stop()
+    [line] = rig.lines
+    assert line.startswith("the books are given up, by a bug of ours:\nTraceback")

@@ -3,6 +3,7 @@
 from math import log
 
 from tests.core.made import GPU
+
 from wattledger.core.facts import EnergyFact, Key, WorkFact
 from wattledger.core.model import IDLE, Factor, Workload
 from wattledger.core.posted import Minute

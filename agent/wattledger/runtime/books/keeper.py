@@ -25,6 +25,7 @@ from wattledger.runtime.warn import warn_once
 if TYPE_CHECKING:
     from wattledger.ledger.store import Store
 
+FIRST_S = 1.0  # that a meter began is written soon, and what writing needs is loaded while the program works
 GRACE_S = 10  # a source that answers late still finds its minute open
 MOST_MINUTES = 180  # open ones, while the disk takes nothing; older ones are put together by the quarter of an hour
 QUARTER_S = 900
@@ -71,7 +72,7 @@ class Keeper:
         self._plan, self._say, self._now = plan, say or _warn, now
         self._scribe = Scribe(plan.meter)
         self._queue: deque[Taken] = deque()
-        self._notes: deque[Fact] = deque()
+        self._notes: deque[Fact | Callable[[], Fact]] = deque()
         self._devices: dict[str, Device] = {}
         self._open: dict[Window, Minute] = {}
         self._waiting: list[Fact] = []
@@ -114,8 +115,8 @@ class Keeper:
                     held.add(minute)
         self._queue.append(Taken([sums], newest.terms, [*before.gaps, *newest.gaps]))
 
-    def note(self, facts: Sequence[Fact]) -> None:
-        """Facts that come from elsewhere, for the next commit; returns at once."""
+    def note(self, facts: Sequence[Fact | Callable[[], Fact]]) -> None:
+        """Facts that come from elsewhere, or what makes them on the keeper's thread, for the next commit; returns at once."""
         self._notes.extend(facts)
 
     def start(self) -> None:
@@ -134,8 +135,10 @@ class Keeper:
 
     def _run(self) -> None:
         try:
-            while not self._ended.wait(self._plan.interval_s):
+            wait_s = min(FIRST_S, self._plan.interval_s)
+            while not self._ended.wait(wait_s):
                 self.commit()
+                wait_s = self._plan.interval_s
             self.commit(final=True)
         except Exception:  # our mistake, and the program's day goes on
             self._say(f"the books are given up, by a bug of ours:\n{traceback.format_exc().rstrip()}")
@@ -167,7 +170,8 @@ class Keeper:
                     self._newest_s = max(self._newest_s, start_s)
             self._waiting += [self._gap(gap) for gap in taken.gaps]
         while self._notes:
-            self._waiting.append(self._notes.popleft())
+            note = self._notes.popleft()
+            self._waiting.append(note() if callable(note) else note)
         if len(self._open) > MOST_MINUTES:
             self._fold()
 

@@ -1,12 +1,14 @@
 """The books of one session: opened where the configuration allows, with the facts of who meters and how."""
 
-import platform
+import os
 import secrets
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 from wattledger.core.facts import IntensityFact, RunFact
-from wattledger.core.model import Workload
+from wattledger.core.model import Instant, Workload
 from wattledger.core.version import __version__
 from wattledger.runtime import clock
 from wattledger.runtime.books.keeper import Keeper, Plan, store_class
@@ -42,7 +44,8 @@ def open_books(config: Config, environ: Mapping[str, str], books: Books, host: s
     interval_s = min(60.0, max(0.1, config["ledger.commit_interval_s"]))
     settled = Settled(int(config["grid.settle_h"] * 3600), providers(config)) if books.kind == "agent" else None
     keeper = Keeper(Plan(folder, meter, interval_s, hold=books.kind == "agent"), books.say, settled)
-    keeper.note([life("began", keeper, config, outer=environ.get(OUTER, ""))])
+    # Made on the keeper's thread: what it takes (ctypes) is not for the program to wait for.
+    keeper.note([partial(life, "began", keeper, config, outer=environ.get(OUTER, ""), at=clock.now())])
     keeper.start()
     return keeper
 
@@ -52,21 +55,32 @@ def providers(config: Config) -> list[str]:
     return [name for word in str(config["grid.provider"]).split(",") if (name := word.strip())]
 
 
-def life(what: Literal["began", "ended"], keeper: Keeper, config: Config, *, outer: str = "") -> RunFact:
+def life(
+    what: Literal["began", "ended"], keeper: Keeper, config: Config, *, outer: str = "", at: Instant | None = None
+) -> RunFact:
     """The fact that a meter began or ended, with its version and what is configured other than by default.
 
     ``outer``: the meter of the program that started this one, whose energy may hold this one's: its fact's ``parent``.
     """
     meter = keeper.meter
-    at_ms = clock.now().wall_ns // 1_000_000
+    at_ms = (at or clock.now()).wall_ns // 1_000_000
     if what == "ended":
         return RunFact("ended", meter.id, meter.host, at_ms, meter.run)
     named = ((name, value) for name, value in config.rows() if value.origin != "default" and not name.endswith(".user"))
     said = tuple((name, shown(str(value.value))) for name, value in named)  # who logs in where is no fact
     return RunFact(
-        "began", meter.id, meter.host, at_ms, meter.run, outer, version=__version__, system=platform.platform(),
+        "began", meter.id, meter.host, at_ms, meter.run, outer, version=__version__, system=_system(),
         clock_offset_ms=clock.offset_ms(), config=said,
     )  # fmt: skip
+
+
+def _system() -> str:
+    """What all runs on here."""
+    python = f"Python {sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    if not hasattr(os, "uname"):
+        return f"{sys.platform}, {python}"
+    found = os.uname()  # ``platform`` would read all of the interpreter for its C library, 10 to 80 ms
+    return f"{found.sysname} {found.release} {found.machine}, {python}"
 
 
 def shown(value: str) -> str:

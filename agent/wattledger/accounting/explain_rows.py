@@ -1,0 +1,89 @@
+"""Explanations as plain data: what JSON says (schema ``wattledger.explain/1``).
+
+Exact figures are ints, or texts ``"p/q"`` where a window was cut; what is not known is absent.
+"""
+
+import json
+from fractions import Fraction
+from typing import Any
+
+from wattledger.accounting.explain import Figure, Slot
+from wattledger.accounting.explain_fact import Correcting, Story, Version
+from wattledger.accounting.report_rows import EMISSIONS
+from wattledger.accounting.report_sums import MILLI, UG_PER_G
+from wattledger.accounting.reports import iso_time
+
+SCHEMA = "wattledger.explain/1"
+BASES = EMISSIONS  # name in the answer → basis
+FORMULA = "energy_uj x ug_per_kwh x pue / 3.6e12 = emitted_ug"
+
+
+def figure_dict(found: Figure) -> dict[str, Any]:
+    """A report's figure."""
+    ask = found.ask
+    said: dict[str, Any] = {"schema": SCHEMA, "of": "report", "kind": ask.kind}
+    times = {"from": ask.from_s, "to": ask.to_s, "as_of": ask.as_of_s}
+    said |= {word: iso_time(time_s) for word, time_s in times.items() if time_s is not None}
+    said |= {"name": ask.name} if ask.name is not None else {}
+    said |= {"basis": next(name for name, basis in BASES.items() if basis == found.basis), "formula": FORMULA}
+    said["slots"] = [slot_dict(slot) for slot in found.slots]
+    said["sum"] = _amounts(found.energy_uj, found.emitted_ug)
+    said["report"] = _amounts(found.reported_uj, found.reported_ug)
+    said["equal"] = found.is_equal
+    said["notes"] = list(found.notes)
+    return said
+
+
+def slot_dict(slot: Slot) -> dict[str, Any]:
+    """A price with what lies under it."""
+    said: dict[str, Any] = {"facts": slot.facts, "energy_uj": exact(slot.energy_uj)}
+    price = slot.price
+    if price is not None:
+        said |= {"zone": price.zone, "start": iso_time(price.start_s), "length_s": price.length_s, "ug_per_kwh": price.ug_per_kwh}
+        said |= {"boundary": price.boundary, "quality": price.quality, "state": "settled" if price.settled else "provisional"}
+        said |= {"price_facts": list(price.facts)} if price.facts else {}
+        said |= {name: value for name, value in (("origin", price.origin), ("version", price.version)) if value}
+    elif slot.ug_per_kwh is not None:
+        said |= {"rolled_up": True, "priced_by": slot.priced_by, "ug_per_kwh": float(slot.ug_per_kwh)}
+    said |= {"pue": slot.pue_milli / MILLI} if slot.pue_milli else {}
+    return said | ({"emitted_ug": exact(slot.emitted_ug)} if slot.is_priced else {})
+
+
+def story_dict(found: Story, as_of_s: int | None) -> dict[str, Any]:
+    """A fact."""
+    row, place = found.columns, found.place
+    said: dict[str, Any] = {"schema": SCHEMA, "of": "fact", "id": found.id, "kind": row["fact"]}
+    said |= {"as_of": iso_time(as_of_s)} if as_of_s is not None else {}
+    said |= {"learnt": iso_time(row["recorded_s"]), "body": json.loads(row["body"])}
+    said["columns"] = {name: value for name, value in row.items() if value not in (None, "") and name not in ("body", "fact")}
+    chain: dict[str, Any] = {"day": place.day, "state": "sealed" if place.sealed else "open", "holds": place.holds}
+    chain |= {"hash_before": place.before, "hash_after": place.after} if place.after else {}
+    said["chain"] = chain | ({"segment_facts": place.segment_facts} if place.sealed else {})
+    said |= {"corrects": found.corrects, "because": found.reason} if found.corrects else {}
+    said["corrected_by"] = [_correcting(each) for each in found.corrected_by]
+    said["counted"] = found.counted
+    said |= {"why_not_counted": found.why_not} if found.why_not else {}
+    if found.slots:
+        said |= {"formula": FORMULA, "slots": [slot_dict(slot) for slot in found.slots]}
+        said["sum"] = _amounts(*(sum((s[n] for s in found.slots), Fraction(0)) for n in (4, 5)))
+    if row["fact"] == "intensity":
+        said |= {"in_force": list(found.in_force), "versions": [_version(each) for each in found.versions]}
+    return said
+
+
+def exact(value: Fraction) -> int | str:
+    """An int, or ``"p/q"``."""
+    return value.numerator if value.denominator == 1 else str(value)
+
+
+def _amounts(energy_uj: Fraction, emitted_ug: Fraction) -> dict[str, Any]:
+    return {"energy_uj": exact(energy_uj), "emitted_ug": exact(emitted_ug), "emitted_g": float(emitted_ug / UG_PER_G)}
+
+
+def _correcting(each: Correcting) -> dict[str, Any]:
+    return {"id": each.id, "learnt": iso_time(each.recorded_s), "because": each.reason, "withdraws": each.withdraws}
+
+
+def _version(each: Version) -> dict[str, Any]:
+    said = {name: value for name, value in each.body.items() if name not in ("fact", "zone", "start_s", "length_s")}
+    return {"ids": list(each.ids), "learnt": iso_time(each.learnt_s), **said, "corrected_by": list(each.corrected_by), "in_force": each.in_force}

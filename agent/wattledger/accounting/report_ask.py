@@ -1,0 +1,56 @@
+"""What is asked of a report, and by which rules it is priced."""
+
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from wattledger.accounting.tariffs import Tariff
+
+HOUR_S = 3600
+DAY_S = 86_400
+KINDS = ("job", "model", "device", "host", "day")
+BUCKETS_S = {"hour": HOUR_S, "day": DAY_S}
+
+
+class Ask(NamedTuple):
+    """A report of ``kind``, of one ``name`` where given, over ``[from_s, to_s)``; ``by`` cuts each line by UTC hours or days.
+
+    ``as_of_s`` is said in the answer; the books were opened with it.  ``marginal``: that basis beside the others.
+    """
+
+    kind: str
+    name: str | None = None
+    from_s: int | None = None
+    to_s: int | None = None
+    by: Literal["hour", "day"] | None = None
+    as_of_s: int | None = None
+    marginal: bool = False
+
+    @property
+    def bucket_s(self) -> int | None:
+        """How long the pieces are that windows are cut into, ``None``: not at all."""
+        return BUCKETS_S[self.by] if self.by is not None else DAY_S if self.kind == "day" else None
+
+
+def of_day(ask: Ask) -> Ask:
+    """A report of one day by its name is one of that time.  Raises ValueError where the name is no date."""
+    if ask.kind != "day" or ask.name is None:
+        return ask
+    try:
+        day_s = int(datetime.strptime(ask.name, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        raise ValueError(f"{ask.name!r} is no day: expected a UTC date such as 2026-11-22") from None
+    from_s = day_s if ask.from_s is None else max(day_s, ask.from_s)
+    return ask._replace(from_s=from_s, to_s=day_s + DAY_S if ask.to_s is None else min(day_s + DAY_S, ask.to_s))
+
+
+class Rules(NamedTuple):
+    """``zone``: of energy whose zone the books do not say (empty: the world).  ``providers``: whose word goes first.
+
+    ``settle_s``: after it, no revision is expected.  ``coverage_rows``: above so many rows the time seen is not worked out.
+    """
+
+    zone: str = ""
+    providers: tuple[str, ...] = ()
+    settle_s: int = 72 * HOUR_S
+    tariff: Tariff | None = None
+    coverage_rows: int = 30_000_000

@@ -1,0 +1,207 @@
+"""Reports: what a job, a model, a device, a host or a day cost.  Views over facts: the same facts give the same answer.
+
+The books do the sums (``ledger.query``); here prices are laid beside them, and lines made of them.  No clock: the newest fact says
+when now is, or ``as_of_s``.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import NamedTuple
+
+from wattledger.accounting.report_ask import DAY_S, Ask, Rules, of_day
+from wattledger.accounting.report_coverage import Coverage, coverage
+from wattledger.accounting.report_prices import PriceLists, contract_time, has_market, price_lists
+from wattledger.accounting.report_slots import Slots, slots
+from wattledger.accounting.report_sums import Sums
+from wattledger.ledger import query
+from wattledger.ledger.books import Books
+from wattledger.ledger.query import Priced, Scope, Worked
+
+Group = tuple[str, ...]
+NO_WORK = (0, 0, 0, 0)
+
+
+class UnknownName(ValueError):
+    """Nothing of that name is in the books; ``names``: what is."""
+
+    def __init__(self, message: str, names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.names = names
+
+
+class Line(NamedTuple):
+    """One row: of a ``group`` or, with ``bucket_s``, of a piece of its time.  ``work`` in the order of ``WorkFact``'s counts."""
+
+    group: Group
+    bucket_s: int | None
+    sums: Sums
+    work: tuple[int, ...]
+    hosts: tuple[str, ...] = ()
+    runs: int = 0
+    pieces: tuple["Line", ...] = ()
+
+
+class Report(NamedTuple):
+    """The answer.  ``coverage``: ``None`` where not worked out; ``true_up_ug``: inventory less operational, of whole years."""
+
+    ask: Ask
+    lines: tuple[Line, ...]
+    total: Line
+    coverage: Coverage | None
+    true_up_ug: Fraction | None
+    why_no_market: str
+    notes: tuple[str, ...]
+
+
+class Counted(NamedTuple):
+    """What the books said of a report's scope."""
+
+    slots: Slots
+    lists: PriceLists
+    rows: Sequence[Priced]
+
+
+def report(books: Books, ask: Ask, rules: Rules | None = None) -> Report:
+    """Work a report out.  Raises UnknownName, LedgerError, and ValueError for a span that ends before it begins."""
+    rules, ask = rules or Rules(), of_day(ask)
+    if ask.from_s is not None and ask.to_s is not None and ask.from_s >= ask.to_s:
+        raise ValueError("the report would end before it begins: --from must be before --to")
+    scope = Scope(ask.kind, ask.name, ask.from_s, ask.to_s)
+    counted = count(books, scope, ask, rules)
+    work = query.work(books.connection, scope, ask.bucket_s)
+    if ask.name is not None and not counted.rows and not work:
+        _check_name(books, ask)
+    lines = _lines(ask, counted, work, books)
+    total = _total(lines)
+    covered = _coverage(books, scope, rules)
+    notes = (*_notes(books, ask, counted, covered, rules),)
+    return Report(ask, lines, total, covered, _true_up(ask, total.sums), counted.lists.why_no_market, notes)
+
+
+def count(books: Books, scope: Scope, ask: Ask, rules: Rules, *, apart: bool = False) -> Counted:
+    """Put the prices of a scope beside its energy in the books, and have it summed."""
+    connection = books.connection
+    windows = query.windows(connection, scope)
+    used = query.consumption(connection, *contract_time(books.other, ask.from_s, ask.to_s)) if has_market(books.other) else []
+    now = ask._replace(as_of_s=ask.as_of_s if ask.as_of_s is not None else books.last_s)
+    lists = price_lists(windows, used, books.other, now, rules)
+    made = slots(windows, lists.lists, ask, apart=apart)
+    books.fill("slots", query.SLOTS, made.rows)
+    return Counted(made, lists, query.priced(connection, scope))
+
+
+def _check_name(books: Books, ask: Ask) -> None:
+    assert ask.name is not None
+    names = query.names(books.connection, ask.kind) if ask.kind in query.NAMED else []
+    if ask.name not in names:
+        # Of books opened for a time, what was recorded before it was not looked at.
+        since = f" since {iso_time(ask.from_s)}" if ask.from_s is not None and ask.kind != "day" else ""
+        raise UnknownName(f"no {ask.kind} {ask.name!r} in the books{since}", names)
+
+
+def _lines(ask: Ask, counted: Counted, work: Sequence[Worked], books: Books) -> tuple[Line, ...]:
+    sums: dict[tuple[Group, int | None], Sums] = {}
+    for row in counted.rows:
+        combo = counted.slots.combos[row.combo]
+        sums.setdefault((_group(ask, row.group, combo.bucket_s), combo.bucket_s), Sums()).add(row, combo)
+    done: dict[tuple[Group, int | None], tuple[int, ...]] = {}
+    for each in work:
+        bucket = each.bucket_s if ask.bucket_s is not None else None
+        key = _group(ask, each.group, bucket), bucket
+        done[key] = tuple(a + b for a, b in zip(done.get(key, NO_WORK), each[2:], strict=True))
+    hosts = _by_group(ask, query.hosts(books.connection, _scope(ask)))
+    runs = _by_group(ask, query.runs(books.connection, _scope(ask)))
+    by_group: dict[Group, list[Line]] = {}
+    for group, bucket in sorted({*sums, *done}, key=lambda key: (key[0], key[1] or 0)):
+        piece = Line(group, bucket, sums.get((group, bucket), Sums()), done.get((group, bucket), NO_WORK))
+        by_group.setdefault(group, []).append(piece)
+    lines = []
+    for group, pieces in by_group.items():
+        whole = _total(pieces)
+        shown = tuple(pieces) if ask.by is not None else ()
+        lines.append(whole._replace(group=group, hosts=hosts.get(group, ()), runs=len(runs.get(group, ())), pieces=shown))
+    return tuple(lines)
+
+
+def _scope(ask: Ask) -> Scope:
+    return Scope(ask.kind, ask.name, ask.from_s, ask.to_s)
+
+
+def _group(ask: Ask, group: Group, bucket_s: int | None) -> Group:
+    return group if ask.kind != "day" else (iso_day(bucket_s or 0),)
+
+
+def _by_group(ask: Ask, rows: Sequence[tuple[str, ...]]) -> dict[Group, tuple[str, ...]]:
+    """(group…, one) → those by group.  A day's are not told apart."""
+    found: dict[Group, list[str]] = {}
+    for row in rows if ask.kind != "day" else ():
+        found.setdefault(row[:-1], []).append(row[-1])
+    return {group: tuple(names) for group, names in found.items()}
+
+
+def _total(lines: Sequence[Line]) -> Line:
+    """All lines as one."""
+    whole, work = Sums(), NO_WORK
+    for line in lines:
+        whole.merge(line.sums)
+        work = tuple(a + b for a, b in zip(work, line.work, strict=True))  # type: ignore[assignment]
+    hosts = sorted({host for line in lines for host in line.hosts})
+    return Line((), None, whole, work, tuple(hosts))
+
+
+def _coverage(books: Books, scope: Scope, rules: Rules) -> Coverage | None:
+    whole = scope._replace(name=scope.name if scope.kind in ("device", "host") else None)
+    if query.rows(books.connection, whole) > rules.coverage_rows:
+        return None
+    return coverage(query.seen(books.connection, whole), books.holding, scope.from_s, scope.to_s)
+
+
+def _true_up(ask: Ask, total: Sums) -> Fraction | None:
+    """Only of whole calendar years, of all energy, and where both bases stand on one boundary."""
+    if ask.name is not None or ask.from_s is None or ask.to_s is None or not (_new_year(ask.from_s) and _new_year(ask.to_s)):
+        return None
+    boundaries = {price.boundary for basis in ("operational", "inventory") for price in total.of(f"{basis} energy")}
+    if len(boundaries) != 1:
+        return None
+    return total.emitted_ug("inventory") - total.emitted_ug("operational")
+
+
+def _new_year(time_s: int) -> bool:
+    return time_s % DAY_S == 0 and iso_day(time_s).endswith("-01-01")
+
+
+def _notes(books: Books, ask: Ask, counted: Counted, covered: Coverage | None, rules: Rules) -> list[str]:
+    notes = list(counted.lists.notes)
+    if counted.lists.why_no_market:
+        notes.append(f"market-based: not known: {counted.lists.why_no_market}")
+    if ask.marginal and not any(lists.marginal for lists in counted.lists.lists.values()):
+        notes.append("marginal: not known: no provider said any of these zones and times")
+    if any(row.pue_milli == 0 for row in counted.rows):
+        notes.append("PUE is not known everywhere and not applied there: those grams are for the IT energy alone ([facility] pue)")
+    if not rules.zone and "" in counted.lists.lists:
+        notes.append("some energy is of no known grid zone: the world average stands in (--zone names it)")
+    if books.unfound:
+        why = "rolled up since (compact again), or of another chain"
+        notes.append(f"{books.unfound} corrected facts are not in these books by themselves: {why}")
+    if books.doubled:
+        who = "an agent or by the program that started theirs"
+        notes.append(f"{books.doubled} windows of programs were metered by {who} too: that one's word is counted")
+    if books.blurred:
+        when = "their hour was rolled up since, and its last fact was learnt later"
+        notes.append(f"{books.blurred} sums are left out by --as-of, though part of them was known then: {when}")
+    if covered is None:
+        notes.append("coverage: not worked out over so many rows; ask for a device, a host or a shorter time")
+    elif covered.gaps:
+        notes.append(f"{covered.gaps} gaps, {covered.gaps_ms / 1000:.0f} s together, in which a device drew nobody knows what")
+    return notes
+
+
+def iso_day(time_s: int) -> str:
+    """The day of a time, UTC."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d")
+
+
+def iso_time(time_s: int) -> str:
+    """A time, UTC, to the second."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,203 @@
+"""Explanations as people read them."""
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+from wattledger.accounting.explain import Figure, Slot
+from wattledger.accounting.explain_fact import Story, Version
+from wattledger.accounting.explain_rows import BASES
+from wattledger.accounting.report_sums import MILLI, UG_PER_G
+from wattledger.accounting.reports import iso_time
+from wattledger.core.footprint import digits, gram, joule
+from wattledger.core.units import UJ_PER_J
+
+SHOWN = 24  # lines of slots
+NAMES_OF_IDS = 3
+FORMULA = "uJ x ug/kWh x PUE / 3.6e12 = ug CO2e"
+_WHO = ("host", "device", "device_model", "component", "job", "model", "run", "use", "method", "meter", "zone")
+
+
+def figure_lines(found: Figure, *, every: bool) -> Iterator[str]:
+    """A report's figure: its slots, their sum, and whether the report says the same."""
+    ask, slots = found.ask, found.slots
+    basis = next(name for name, each in BASES.items() if each == found.basis)
+    times = {"from": ask.from_s, "to": ask.to_s, "as of": ask.as_of_s}
+    when = ", ".join(f"{word} {iso_time(time_s)}" for word, time_s in times.items() if time_s is not None)
+    of = f"{ask.kind} {ask.name}" if ask.name is not None else ask.kind
+    yield f"{of}{f' ({when})' if when else ''}, {basis.replace('_', ' ')}: {FORMULA}"
+    if not slots:
+        yield "  nothing was metered in that time: not known"
+        return
+    shown = len(slots) if every or len(slots) <= SHOWN else SHOWN - 1
+    yield from _aligned([_cells(slot) for slot in slots[:shown]])
+    if rest := slots[shown:]:
+        energy_uj, emitted_ug = (sum((each[n] for each in rest), Fraction(0)) for n in (4, 5))
+        yield f"  {len(rest)} more slots: {_uj(energy_uj)} uJ = {_ug(emitted_ug)} ug (--all lists them)"
+    unpriced_uj = sum((slot.energy_uj for slot in slots if not slot.is_priced), Fraction(0))
+    without = f", {_uj(unpriced_uj)} uJ of it without a price" if unpriced_uj else ""
+    grams = gram(float(found.emitted_ug / UG_PER_G))
+    yield f"  sum              {_uj(found.energy_uj)} uJ{without} = {_ug(found.emitted_ug)} ug = {grams} CO2e"
+    yield f"  the report says  {_uj(found.reported_uj)} uJ = {_ug(found.reported_ug)} ug: {_verdict(found)}"
+    for note in found.notes:
+        yield f"note: {note}"
+
+
+def story_lines(found: Story, as_of_s: int | None) -> Iterator[str]:
+    """A fact."""
+    row = found.columns
+    yield f"{found.id}: {_headline(row)}"
+    if as_of_s is not None:
+        yield f"  as of         {iso_time(as_of_s)}{'' if found.known else ': not known then'}"
+    for name, value in _facts_of(row):
+        yield f"  {name:<13} {value}"
+    yield f"  learnt        {iso_time(row['recorded_s'])}"
+    yield f"  body          {row['body']}"
+    yield from _chain(found)
+    yield from _corrections(found)
+    if row["fact"] in ("energy", "work"):
+        yield f"  in reports    {'counted' if found.counted else f'not counted: {found.why_not}'}"
+    if found.slots:
+        yield from _arithmetic(found.slots)
+    yield from _versions(found)
+
+
+def _headline(row: dict[str, Any]) -> str:
+    match row["fact"]:
+        case "energy":
+            return f"{joule(row['energy_uj'] / UJ_PER_J)} in {_window(row)}"
+        case "work":
+            done = ("prompt_tokens", "cached_tokens", "generated_tokens", "requests")
+            return f"{', '.join(f'{row[name]} {name.replace('_', ' ')}' for name in done if row[name]) or 'no work'} in {_window(row)}"
+        case "intensity":
+            return f"an intensity of the grid in {row['zone']}, {_window(row)}"
+        case "withdrawal":
+            return f"withdraws {row['corrects']}"
+        case "key":
+            return "explains what a key's number stands for"
+        case kind:
+            return f"a {kind} fact"
+
+
+def _window(row: dict[str, Any]) -> str:
+    return f"{iso_time(row['start_s'])} + {row['length_s']} s"
+
+
+def _facts_of(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if row["fact"] in ("energy", "work"):
+        yield from ((name.replace("_", " "), row[name]) for name in _WHO if row[name])
+        if row["labels"]:
+            yield "labels", row["labels"]
+    if row["fact"] == "energy":
+        yield "seen", f"{row['seen_ms'] / 1000:g} s of {row['length_s']} s"
+        if row["spread_uj"]:
+            yield "may be others'", f"{row['spread_uj']:,} uJ, by the way the device was shared".replace(",", " ")
+
+
+def _chain(found: Story) -> Iterator[str]:
+    place = found.place
+    state = f"sealed with {place.segment_facts} facts" if place.sealed else "open (not sealed yet)"
+    yield f"  day           {place.day}, {state}"
+    if not place.after:
+        yield "  chain         facts before it were rolled up: its hashes cannot be worked out any more"
+        return
+    yield f"  hash before   {place.before}"
+    yield f"  hash after    {place.after}"
+    if not place.holds:
+        yield "  chain         BROKEN: the hashes do not follow from the bodies: run `wattledger ledger verify`"
+
+
+def _corrections(found: Story) -> Iterator[str]:
+    if found.corrects:
+        yield f"  corrects      {found.corrects}, because: {found.reason or 'no reason is given'}"
+    for each in found.corrected_by:
+        word = "withdrawn by" if each.withdraws else "corrected by"
+        yield f"  {word}  {each.id}, learnt {iso_time(each.recorded_s)}, because: {each.reason or 'no reason is given'}"
+
+
+def _arithmetic(slots: Sequence[Slot]) -> Iterator[str]:
+    yield f"  {FORMULA}"
+    yield from (f"  {line}" for line in _aligned([_cells(slot) for slot in slots]))
+    if len(slots) > 1:
+        yield f"    sum {_ug(sum((slot.emitted_ug for slot in slots), Fraction(0)))} ug"
+
+
+def _versions(found: Story) -> Iterator[str]:
+    if found.columns["fact"] != "intensity":
+        return
+    yield "  versions      of the same window, the oldest first:"
+    for each in found.versions:
+        yield f"    {_version(each)}"
+    others = [each for each in found.in_force if not any(each in version.ids for version in found.versions)]
+    if others:
+        yield f"  in force      {', '.join(others)}, whose window is another"
+    elif not found.in_force:
+        yield "  in force      none of them"
+
+
+def _version(each: Version) -> str:
+    body = each.body
+    words = [body["provider"], body.get("signal", "average"), body.get("boundary", "direct")]
+    words += [body["version"]] if body.get("version") else []
+    words += [word for word in ("estimated", "forecast") if body.get(word)]
+    ends = [f"corrected by {', '.join(each.corrected_by)}"] if each.corrected_by else []
+    ends += ["IN FORCE"] if each.in_force else []
+    value = f"{digits(body['ug_per_kwh'] / UG_PER_G)} g/kWh"
+    return f"{value}, learnt {iso_time(each.learnt_s)}, {' '.join(words)}: {'; '.join([_ids(each.ids), *ends])}"
+
+
+def _cells(slot: Slot) -> list[str]:
+    """A slot, cell by cell."""
+    price = slot.price
+    when = f"{iso_time(price.start_s)} {price.zone or '(no zone)'}" if price is not None else "rolled up" if slot.priced_by else "no price"
+    facts = f"({slot.facts} fact{'' if slot.facts == 1 else 's'})"
+    cells = [when, f"{_uj(slot.energy_uj)} uJ", facts]
+    if not slot.is_priced:
+        return [*cells, "", "", "", "not known"]
+    rate = slot.ug_per_kwh
+    cells.append(f"x {_number(rate) if rate is not None else '?'}")
+    cells.append(f"x {slot.pue_milli / MILLI:g}" if slot.pue_milli else "x no PUE")
+    return [*cells, f"= {_ug(slot.emitted_ug)} ug", _source(slot)]
+
+
+def _source(slot: Slot) -> str:
+    price = slot.price
+    if price is None:
+        return f"by {slot.priced_by}"
+    table = " ".join(word for word in (price.origin, price.version) if word)
+    whose = _ids(price.facts) if price.facts else table
+    return f"{price.quality} {price.boundary}, {'settled' if price.settled else 'provisional'}: {whose}"
+
+
+def _ids(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - NAMES_OF_IDS} more" if len(ids) > NAMES_OF_IDS else ""
+    return ", ".join(ids[:NAMES_OF_IDS]) + more
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    for row in rows:
+        middle = (cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=True))
+        yield f"  {'  '.join([row[0].ljust(widths[0]), *middle, row[-1]])}".rstrip()
+
+
+def _verdict(found: Figure) -> str:
+    if found.is_equal:
+        return "exactly equal"
+    off_uj, off_ug = found.reported_uj - found.energy_uj, found.reported_ug - found.emitted_ug
+    return f"NOT EQUAL: the report has {_uj(off_uj)} uJ and {_ug(off_ug)} ug more: a bug; please report it"
+
+
+def _uj(value: Fraction) -> str:
+    return _number(value)
+
+
+def _ug(value: Fraction) -> str:
+    return _number(value)
+
+
+def _number(value: Fraction) -> str:
+    """Whole, or to three places (more where it is small), with spaces between thousands."""
+    if value.denominator == 1:
+        return f"{value.numerator:,}".replace(",", " ")
+    return f"{float(value):,.3f}".replace(",", " ") if abs(value) >= 1 else f"{float(value):.6g}"

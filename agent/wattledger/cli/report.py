@@ -1,0 +1,53 @@
+"""``wattledger report``: what a job, a model, a device, a day or a host cost, in joules, grams and money."""
+
+import json
+from typing import Any
+
+import click
+
+from wattledger.accounting.report_ask import KINDS, Ask, of_day
+from wattledger.accounting.report_rows import to_dict
+from wattledger.accounting.reports import UnknownName, report
+from wattledger.cli import fail
+from wattledger.cli.report_books import asked, instant, options
+from wattledger.cli.report_view import csv_text, table
+from wattledger.ledger.books import Books, Span
+from wattledger.ledger.engine import LedgerError
+from wattledger.runtime.config import ConfigError, nearest
+
+
+@click.command("report")
+@click.argument("kind", metavar="job|model|device|day|host")
+@click.argument("name", required=False)
+@options
+@click.option("--by", type=click.Choice(["hour", "day"]), help="Each line by UTC hours or days as well.")
+@click.option("--marginal", is_flag=True, help="Marginal emissions beside the averages: for decisions, never for an inventory.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON (schema wattledger.report/1).")
+@click.option("--csv", "as_csv", is_flag=True, help="The report as CSV.")
+def command(kind: str, name: str | None, **given: Any) -> None:
+    """What each job, model, device, day or host cost; with NAME, that one alone.
+
+    Energy, carbon (by the price of the hour, by the year's official average, and from contracts) and money, each with how it was
+    got. The same facts give the same answer, byte for byte; --as-of answers from what was known then.
+    """
+    if given["as_json"] and given["as_csv"]:
+        fail("report: --json or --csv, not both")
+    if kind not in KINDS:
+        fail(f"report: nothing is reported by {kind!r}{nearest(kind, KINDS)}: {', '.join(KINDS)}")
+    try:
+        where = asked(given["config_file"], given["ledgers"], given["zone"])
+        times = {"from_s": instant(given["from_"], "--from"), "to_s": instant(given["to"], "--to")}
+        as_of_s = instant(given["as_of"], "--as-of")
+        ask = of_day(Ask(kind, name, **times, by=given["by"], as_of_s=as_of_s, marginal=given["marginal"]))
+        with Books(where.places, Span(ask.from_s, ask.to_s, as_of_s)) as books:
+            found = to_dict(report(books, ask, where.rules))
+    except UnknownName as wrong:
+        fail(f"report {kind}: {wrong}{nearest(name or '', wrong.names)}")
+    except (ConfigError, LedgerError, ValueError) as wrong:
+        fail(f"report: {wrong}")
+    if given["as_json"]:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    elif given["as_csv"]:
+        click.echo(csv_text(found), nl=False)
+    else:
+        click.echo("\n".join(table(found)))
