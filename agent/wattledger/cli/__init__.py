@@ -1,13 +1,14 @@
 """The front door for operators: one file per command group.  Nothing imports this package."""
 
-import importlib
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
-# command -> (module, help): a command's module is loaded when it is called, because `run` must add as little as it can.
+from wattledger.cli.groups import Lazy
+
+# command -> (module, help)
 COMMANDS = {
     "run": ("wattledger.cli.run", "Run a command and measure it."),
     "doctor": ("wattledger.cli.doctor", "Say what can be measured here, what cannot, why, and what would mend it."),
@@ -22,33 +23,6 @@ COMMANDS = {
 }
 
 
-class Lazy(click.Group):
-    """A group whose commands are imported when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = importlib.import_module(COMMANDS[cmd_name][0]).command
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from wattledger.runtime.config import nearest
-
-            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], COMMANDS)}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
-
-
 def version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     """Print the version and end."""
     if value and not ctx.resilient_parsing:
@@ -58,7 +32,7 @@ def version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
         ctx.exit()
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Lazy, table=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=version, help="Print the version.")
 def cli() -> None:
     """Meter the energy of AI work, say whom each joule worked for, and price it in carbon."""

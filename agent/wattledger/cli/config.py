@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from wattledger.cli import fail
-from wattledger.cli.grid import Nearest
+from wattledger.cli.groups import Nearest
 from wattledger.runtime.config import Config, ConfigError, all_keys, load
 from wattledger.runtime.prices import price_list
 

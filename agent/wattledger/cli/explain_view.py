@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from wattledger.accounting.explain import Figure, Slot
+from wattledger.accounting.explain import Figure, Slot, total
 from wattledger.accounting.explain_fact import Story, Version
 from wattledger.accounting.explain_rows import BASES
 from wattledger.accounting.report_sums import MILLI, UG_PER_G
@@ -32,13 +32,14 @@ def figure_lines(found: Figure, *, every: bool) -> Iterator[str]:
     shown = len(slots) if every or len(slots) <= SHOWN else SHOWN - 1
     yield from _aligned([_cells(slot) for slot in slots[:shown]])
     if rest := slots[shown:]:
-        energy_uj, emitted_ug = (sum((each[n] for each in rest), Fraction(0)) for n in (4, 5))
-        yield f"  {len(rest)} more slots: {_uj(energy_uj)} uJ = {_ug(emitted_ug)} ug (--all lists them)"
-    unpriced_uj = sum((slot.energy_uj for slot in slots if not slot.is_priced), Fraction(0))
-    without = f", {_uj(unpriced_uj)} uJ of it without a price" if unpriced_uj else ""
-    grams = gram(float(found.emitted_ug / UG_PER_G))
-    yield f"  sum              {_uj(found.energy_uj)} uJ{without} = {_ug(found.emitted_ug)} ug = {grams} CO2e"
-    yield f"  the report says  {_uj(found.reported_uj)} uJ = {_ug(found.reported_ug)} ug: {_verdict(found)}"
+        energy_uj, emitted_ug = total(rest)
+        yield f"  {len(rest)} more slots: {_number(energy_uj)} uJ = {_number(emitted_ug)} ug (--all lists them)"
+    energy_uj, emitted_ug = total(slots)
+    unpriced_uj = total([slot for slot in slots if not slot.is_priced])[0]
+    without = f", {_number(unpriced_uj)} uJ of it without a price" if unpriced_uj else ""
+    grams = gram(float(emitted_ug / UG_PER_G))
+    yield f"  sum              {_number(energy_uj)} uJ{without} = {_number(emitted_ug)} ug = {grams} CO2e"
+    yield f"  the report says  {_number(found.reported_uj)} uJ = {_number(found.reported_ug)} ug: {_verdict(found)}"
     for note in found.notes:
         yield f"note: {note}"
 
@@ -56,7 +57,7 @@ def story_lines(found: Story, as_of_s: int | None) -> Iterator[str]:
     yield from _chain(found)
     yield from _corrections(found)
     if row["fact"] in ("energy", "work"):
-        yield f"  in reports    {'counted' if found.counted else f'not counted: {found.why_not}'}"
+        yield f"  in reports    {f'not counted: {found.why_not}' if found.why_not else 'counted'}"
     if found.slots:
         yield from _arithmetic(found.slots)
     yield from _versions(found)
@@ -67,8 +68,9 @@ def _headline(row: dict[str, Any]) -> str:
         case "energy":
             return f"{joule(row['energy_uj'] / UJ_PER_J)} in {_window(row)}"
         case "work":
-            done = ("prompt_tokens", "cached_tokens", "generated_tokens", "requests")
-            return f"{', '.join(f'{row[name]} {name.replace('_', ' ')}' for name in done if row[name]) or 'no work'} in {_window(row)}"
+            counts = ("prompt_tokens", "cached_tokens", "generated_tokens", "requests")
+            done = [f"{row[name]} {name}".replace("_", " ") for name in counts if row[name]]
+            return f"{', '.join(done) or 'no work'} in {_window(row)}"
         case "intensity":
             return f"an intensity of the grid in {row['zone']}, {_window(row)}"
         case "withdrawal":
@@ -119,7 +121,7 @@ def _arithmetic(slots: Sequence[Slot]) -> Iterator[str]:
     yield f"  {FORMULA}"
     yield from (f"  {line}" for line in _aligned([_cells(slot) for slot in slots]))
     if len(slots) > 1:
-        yield f"    sum {_ug(sum((slot.emitted_ug for slot in slots), Fraction(0)))} ug"
+        yield f"    sum {_number(total(slots)[1])} ug"
 
 
 def _versions(found: Story) -> Iterator[str]:
@@ -149,15 +151,16 @@ def _version(each: Version) -> str:
 def _cells(slot: Slot) -> list[str]:
     """A slot, cell by cell."""
     price = slot.price
-    when = f"{iso_time(price.start_s)} {price.zone or '(no zone)'}" if price is not None else "rolled up" if slot.priced_by else "no price"
+    when = "rolled up" if slot.priced_by else "no price"
+    when = f"{iso_time(price.start_s)} {price.zone or '(no zone)'}" if price is not None else when
     facts = f"({slot.facts} fact{'' if slot.facts == 1 else 's'})"
-    cells = [when, f"{_uj(slot.energy_uj)} uJ", facts]
+    cells = [when, f"{_number(slot.energy_uj)} uJ", facts]
     if not slot.is_priced:
         return [*cells, "", "", "", "not known"]
     rate = slot.ug_per_kwh
     cells.append(f"x {_number(rate) if rate is not None else '?'}")
     cells.append(f"x {slot.pue_milli / MILLI:g}" if slot.pue_milli else "x no PUE")
-    return [*cells, f"= {_ug(slot.emitted_ug)} ug", _source(slot)]
+    return [*cells, f"= {_number(slot.emitted_ug)} ug", _source(slot)]
 
 
 def _source(slot: Slot) -> str:
@@ -184,16 +187,8 @@ def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def _verdict(found: Figure) -> str:
     if found.is_equal:
         return "exactly equal"
-    off_uj, off_ug = found.reported_uj - found.energy_uj, found.reported_ug - found.emitted_ug
-    return f"NOT EQUAL: the report has {_uj(off_uj)} uJ and {_ug(off_ug)} ug more: a bug; please report it"
-
-
-def _uj(value: Fraction) -> str:
-    return _number(value)
-
-
-def _ug(value: Fraction) -> str:
-    return _number(value)
+    off_uj, off_ug = (said - made for said, made in zip((found.reported_uj, found.reported_ug), total(found.slots), strict=True))
+    return f"NOT EQUAL: the report has {_number(off_uj)} uJ and {_number(off_ug)} ug more: a bug; please report it"
 
 
 def _number(value: Fraction) -> str:

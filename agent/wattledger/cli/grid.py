@@ -7,26 +7,9 @@ import click
 
 from wattledger.cli import fail, grid_best, grid_history, grid_now
 from wattledger.cli import grid_lines as lines
+from wattledger.cli.groups import Nearest
 from wattledger.factors.grid import annual
-from wattledger.runtime.config import nearest
 from wattledger.runtime.prices import today
-
-
-class Nearest(click.Group):
-    """A group that answers no word with its help, and a wrong one with the nearest right one."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args:
-            click.echo(ctx.get_help())
-            raise SystemExit(2)
-        return super().parse_args(ctx, args)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            raise click.UsageError(f"no command {args[0]!r}{nearest(args[0], self.commands)}", ctx)
-        return super().resolve_command(ctx, args)
 
 
 @click.group("grid", cls=Nearest)

@@ -1,12 +1,10 @@
 """``wattledger ledger``: the books."""
 
-import importlib
-
 import click
 
-from wattledger.cli.grid import Nearest
+from wattledger.cli.groups import Lazy
 
-# subcommand -> (module, help); loaded when it is called
+# subcommand -> (module, help)
 COMMANDS = {
     "show": ("wattledger.cli.ledger.show", "What the books hold: facts, days, writers, and what is open."),
     "verify": ("wattledger.cli.ledger.verify", "Check every fact against its chain, and every segment against its digest."),
@@ -22,30 +20,6 @@ COMMANDS = {
 }
 
 
-class Lazy(Nearest):
-    """Subcommands are imported when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command = importlib.import_module(COMMANDS[cmd_name][0]).command
-        assert isinstance(command, click.Command)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        self.commands = {name: click.Command(name) for name in COMMANDS}  # the nearest right name is looked for among them
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
-
-
-@click.group("ledger", cls=Lazy)
+@click.group("ledger", cls=Lazy, table=COMMANDS)
 def command() -> None:
     """The books: facts that are written once, chained, sealed by the day, and proved to anybody."""
