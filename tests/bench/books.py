@@ -2,10 +2,11 @@
 
     python -m tests.bench.books [agent] [run] [span]
 
-``agent``: 100 workloads on 16 devices, a tick each second, 70 seconds played as fast as they go; CPU time of this process, with the
+``agent``: 100 workloads on 16 devices, a tick each second, three minutes played as fast as they go; CPU time of this process, with the
 disk's own.  ``run``: ``wattledger run -- true`` with the books and without.  ``span``: entering and leaving a span in a loop.
 """
 
+import gc
 import json
 import os
 import statistics
@@ -23,7 +24,8 @@ from wattledger.runtime.books.settled import Settled
 
 S = 1_000_000_000
 START_NS = 1_795_341_600 * S
-WORKLOADS, DEVICES, SECONDS, INTERVAL_S = 100, 16, 70, 5
+WORKLOADS, DEVICES, SECONDS, INTERVAL_S = 100, 16, 190, 5
+WARM_S = 70  # SQLite and the annual table are loaded, the keys explained
 
 BOARDS = [Device(f"GPU-{n:02}", "gpu", "card", None, 100_000_000, 900_000_000) for n in range(DEVICES)]
 LABELS = (("k8s_namespace_name", "team-a"), ("run_id", "r-1"), ("user", "ada"))
@@ -42,7 +44,7 @@ def batches() -> list[Batch]:
             samples += [Claim(f"pid:{n}", now, Workload(f"job-{n}", "llm", LABELS)) for n in range(WORKLOADS)]
         samples += [EnergyCounter(board, now, second * (300_000_000 + n), None) for n, board in enumerate(BOARDS)]
         for board in BOARDS:
-            samples += [Activity(board.id, f"pid:{n}", now, second * (1 + n) * S // 6000, "sm_ns") for n in range(WORKLOADS)]
+            samples += [Activity(board.id, f"pid:{n}", now, second * (1 + n) * S // 20_000, "sm_ns") for n in range(WORKLOADS)]
         found.append(Batch(now, True, tuple(samples)))
     return found
 
@@ -59,6 +61,7 @@ def stepping_s(ticks: list[Batch], *, keeps: bool) -> float:
 def agent() -> dict[str, float]:
     """Parts of a core, in percent."""
     ticks = batches()
+    gc.freeze()  # an agent does not hold all that it will ever read
     steps = [(stepping_s(ticks, keeps=True), stepping_s(ticks, keeps=False)) for _ in range(3)]
     kept_s = min(a for a, _ in steps) - min(b for _, b in steps)
     with tempfile.TemporaryDirectory() as folder:
@@ -76,9 +79,9 @@ def agent() -> dict[str, float]:
                 before = time.process_time()
                 keeper.commit()
                 spent_s = time.process_time() - before
-                committed_s += spent_s if second > INTERVAL_S else 0.0  # the first one loads SQLite and explains the keys
+                committed_s += spent_s if second > WARM_S else 0.0
         size = sum(file.stat().st_size for file in (Path(folder) / "ledger").iterdir())
-    played_s = SECONDS - INTERVAL_S
+    played_s = SECONDS - WARM_S
     return {
         "step_percent": 100 * min(a for a, _ in steps) / SECONDS,
         "kept_in_the_step_percent": 100 * kept_s / SECONDS,

@@ -69,6 +69,12 @@ def test_a_basis_that_one_part_has_no_factor_for_is_absent() -> None:
     assert found.emissions_g["location_based"].value == pytest.approx(250)
 
 
+def test_a_factor_that_is_in_force_no_more_gives_no_grams_and_is_not_named() -> None:
+    gone = LOW._replace(kind="upstream", value=0.0, quality="unknown")
+    found = priced(Quantity(KWH, KWH, KWH), [({"grid": LOW, "upstream": gone}, 1)], 1.0)
+    assert (found.emissions_g.keys(), found.factors) == ({"location_based"}, (LOW,))
+
+
 def test_an_annual_average_is_wider_for_a_short_time_and_a_live_one_is_not() -> None:
     energy = Quantity(KWH, KWH, KWH)
     live, annual = (priced(energy, [({"grid": f}, 1)], 2.0).emissions_g["location_based"] for f in (LOW, factor("grid", 100)))

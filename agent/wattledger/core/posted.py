@@ -80,7 +80,10 @@ class Posted:
         """A share of the device in hand."""
         if len(self._covered) == 1:
             sums = self._covered[0][0].energy_uj
-            sums[key] = sums.get(key, 0) + energy_uj
+            known = len(sums)
+            before = sums.setdefault(key, energy_uj)  # keys are long: hashed once where they are new
+            if len(sums) == known:
+                sums[key] = before + energy_uj
             return
         parts = split(energy_uj, [uj for _, uj in self._covered])
         for (minute, _), uj in zip(self._covered, parts, strict=True):

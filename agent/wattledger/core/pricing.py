@@ -53,7 +53,7 @@ def priced(energy_j: Quantity | None, terms: Sequence[Term], mismatch_g95: float
     off in the next.
     """
     named = (factors.get(kind) for kind in PRICED for factors, _ in terms)
-    used = tuple(dict.fromkeys(f for f in named if f is not None and f.quality != "unknown"))
+    used = tuple(dict.fromkeys(f for f in named if f is not None and _is_known(f)))
     if energy_j is None:
         return Priced({}, None, used)
     whole_uj = sum(uj for _, uj in terms)
@@ -61,9 +61,14 @@ def priced(energy_j: Quantity | None, terms: Sequence[Term], mismatch_g95: float
     grams_of = {"location_based": "grid", "upstream": "upstream"}
     found: dict[str, Quantity] = {}
     for basis, kind in grams_of.items():
-        if parts and all(kind in factors for factors, _ in parts):
+        if parts and all(_is_known(factors.get(kind)) for factors, _ in parts):
             found[basis] = _sum([_emitted(energy_j, part, factors, kind, mismatch_g95) for factors, part in parts])
     return Priced(found, _cost(energy_j.value, parts), used)
+
+
+def _is_known(factor: Factor | None) -> bool:
+    """A factor that is in force no more has one of quality ``unknown`` as its successor."""
+    return factor is not None and factor.quality != "unknown"
 
 
 def _emitted(
@@ -81,7 +86,7 @@ def _sum(parts: Sequence[Quantity]) -> Quantity:
 
 def _cost(energy_j: float, parts: Sequence[tuple[Mapping[str, Factor], float]]) -> Cost | None:
     """The bill is for what the building drew: PUE counts where it is known."""
-    if not parts or not all("tariff" in factors and factors["tariff"].quality != "unknown" for factors, _ in parts):
+    if not parts or not all(_is_known(factors.get("tariff")) for factors, _ in parts):
         return None
     currencies = {factors["tariff"].unit.partition("/")[0] for factors, _ in parts}
     if len(currencies) > 1:

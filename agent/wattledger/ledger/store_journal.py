@@ -101,6 +101,8 @@ def take(taken: Taken, facts: Sequence[Amounts]) -> None:
 
 def less(facts: Sequence[Amounts], taken: Taken) -> list[Amounts]:
     """Amounts that grew, less what another process has taken to the chain already; nothing is said twice."""
+    if not taken:  # nearly always
+        return list(facts)
     left: list[Amounts] = []
     for fact in facts:
         gone = taken.get(window(fact))
