@@ -228,3 +228,7 @@ def test_a_source_that_is_gone_reads_0_and_keeps_its_errors() -> None:
     assert rows("wattledger_source_errors_total", snapshot) == [(("nvml",), 2)]
     assert rows("wattledger_source_read_seconds", snapshot) == [(("nvml",), 0.5)]
     assert rows("wattledger_grid_carbon_intensity_grams_per_kwh", snapshot) == [(("DE", "EEA", "average", "annual-average"), 329.0)]
+    assert rows("wattledger_grid_carbon_intensity_age_seconds", snapshot) == []
+    live = snapshot._replace(grid_age_s=90.0, settled_g={("2026-11-21", "location", "settled"): 12.5})
+    assert rows("wattledger_grid_carbon_intensity_age_seconds", live) == [(("DE", "EEA"), 90.0)]
+    assert rows("wattledger_settled_emissions_grams", live) == [(("2026-11-21", "location", "settled"), 12.5)]

@@ -7,7 +7,7 @@ from tests.core.made import GPU, at, counter, full, run
 
 from wattledger.core.model import Device, EnergyCounter, Instant, Sample
 from wattledger.core.pipeline import Pipeline
-from wattledger.core.ports import Host, Now, Open, Pusher, Renderer, Request, Source, SourceFailed, SourceGone
+from wattledger.core.ports import BadStatus, Host, Now, Open, Pusher, Renderer, Request, Source, SourceFailed, SourceGone
 from wattledger.core.totals import Sent, Snapshot, State, Totals
 
 
@@ -89,3 +89,9 @@ def test_a_read_that_failed_is_not_a_sensor_that_is_gone() -> None:
 def test_a_session_that_has_no_business_on_a_network_fetches_nothing() -> None:
     with pytest.raises(SourceFailed, match="nothing is fetched here"):
         Host("/sys", "/proc", {}, (), True, {}).fetch(Request("http://127.0.0.1/x"))
+
+
+def test_a_bad_status_is_a_failure_that_says_what_the_server_said() -> None:
+    refused = BadStatus("the grid: HTTP 429 Too Many Requests", 429, 30.0)
+    assert isinstance(refused, SourceFailed)
+    assert (str(refused), refused.status, refused.retry_after_s) == ("the grid: HTTP 429 Too Many Requests", 429, 30.0)

@@ -2,11 +2,12 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.core.made import CPU, GPU, RIVAL, TREE, WALL_NS, S, at, claim, counter, enter, full, gauge, leave, used
-from wattledger.core.model import Activity, Batch, Instant, Work, Workload
+
+from wattledger.core.lanes import EnergyCurve
+from wattledger.core.model import Activity, Batch, Instant, Interval, Work, Workload
 from wattledger.core.pipeline import Pipeline, Step
-from wattledger.core.posted import Minute
+from wattledger.core.posted import Minute, Posted
 
 MINUTE = WALL_NS // S  # 10:00:00, the start of a minute
 
@@ -81,6 +82,37 @@ def test_tokens_stand_in_the_minute_in_which_they_were_said() -> None:
     minutes = kept(pipeline.step(Batch(at(62), True, tuple(works))))
     assert minutes[MINUTE].work == {job("a"): [2, 4, 6, 8]}
     assert minutes[MINUTE + 60].work == {job("a"): [1, 2, 3, 4]}
+
+
+def test_two_shares_of_one_name_are_one_sum() -> None:
+    posted, curve = Posted(), EnergyCurve(Interval(GPU, at(0), at(1), 9, "counter"))
+    curve.add(Interval(GPU, at(0), at(1), 9, "counter"))
+    posted.lane(curve, at(1), "sm_ns")
+    key = (job("a"), "GPU-0", "counter", "active")
+    posted.add(key, 4)
+    posted.add(key, 5)
+    assert posted.take()[MINUTE].energy_uj == {key: 9}
+    assert posted.take() == {}
+
+
+def test_parts_of_a_minute_add_up() -> None:
+    first, second = Minute(), Minute()
+    key = (job("a"), "GPU-0", "counter", "active")
+    for minute in (first, second):
+        minute.energy_uj[key], minute.seen_ns["GPU-0", "counter"], minute.shared_by["GPU-0"] = 5, 7, "sm_ns"  # type: ignore[index]
+        minute.add_work(job("a"), (1, 0, 0, 2))
+    first.add(second)
+    assert (first.energy_uj, first.seen_ns) == ({key: 10}, {("GPU-0", "counter"): 14})
+    assert first.work == {job("a"): [2, 0, 0, 4]}
+
+
+def test_a_minute_in_which_a_device_drew_nothing_gives_nobody_a_row() -> None:
+    pipeline = Pipeline()
+    pipeline.step(full(55, claim("pid:1", job("a")), counter(CPU, 55, 0), *both(55)))
+    pipeline.step(Batch(at(60), False, (counter(CPU, 60, 100),)))
+    minutes = kept(pipeline.step(full(61, counter(CPU, 61, 100), *both(61))))
+    assert minutes[MINUTE].energy_uj
+    assert minutes[MINUTE + 60].energy_uj == {}
 
 
 @given(st.lists(st.tuples(st.integers(1, 200), st.integers(1, 10**6), st.booleans()), min_size=1, max_size=30))
