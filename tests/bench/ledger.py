@@ -78,7 +78,7 @@ def rows_sql(day_s: int, hosts: int, live_hosts: int) -> str:
         UNION ALL SELECT {grid} FROM grid g, range({live_hosts}) a(n) WHERE g.place = n % {len(ZONES)}) r ORDER BY {order}"""
 
 
-def intensities(day_s: int) -> list[tuple[object, ...]]:
+def intensities(day_s: int) -> list[tuple[int, int, str, int, int, str]]:
     """(place of the zone, hour, zone, start, when learnt, body) of a day's hours."""
     found = []
     for place, zone in enumerate(ZONES):
@@ -104,7 +104,8 @@ def make_day(engine: object, folder: Path, day_s: int, hosts: int, live_hosts: i
     """A day's file, its manifest, and the names of the segments' manifests (readers look at no more of those)."""
     ask = engine.execute  # type: ignore[attr-defined]
     ask("CREATE OR REPLACE TEMP TABLE grid (place INT, h BIGINT, zone VARCHAR, start_s BIGINT, at_s BIGINT, body VARCHAR)")
-    ask("INSERT INTO grid VALUES " + ", ".join("(?, ?, ?, ?, ?, ?)" for _ in range(HOURS * len(ZONES))), sum(intensities(day_s), ()))
+    said = intensities(day_s)
+    ask(f"INSERT INTO grid VALUES {', '.join('(?, ?, ?, ?, ?, ?)' for _ in said)}", [value for row in said for value in row])
     day = day_of(day_s)
     place = folder / "compact" / f"day={day}"
     place.mkdir(parents=True)

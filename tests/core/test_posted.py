@@ -8,6 +8,7 @@ from wattledger.core.lanes import EnergyCurve
 from wattledger.core.model import Activity, Batch, Instant, Interval, Work, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.posted import Minute, Posted
+from wattledger.core.totals import EnergyKey
 
 MINUTE = WALL_NS // S  # 10:00:00, the start of a minute
 
@@ -88,7 +89,7 @@ def test_two_shares_of_one_name_are_one_sum() -> None:
     posted, curve = Posted(), EnergyCurve(Interval(GPU, at(0), at(1), 9, "counter"))
     curve.add(Interval(GPU, at(0), at(1), 9, "counter"))
     posted.lane(curve, at(1), "sm_ns")
-    key = (job("a"), "GPU-0", "counter", "active")
+    key: EnergyKey = (job("a"), "GPU-0", "counter", "active")
     posted.add(key, 4)
     posted.add(key, 5)
     assert posted.take()[MINUTE].energy_uj == {key: 9}

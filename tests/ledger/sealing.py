@@ -93,7 +93,7 @@ def books(folder: Path) -> None:
 
 
 def killed(folder: Path) -> dict[str, int]:
-    """Kill the seal at every third line or so, each time in books of its own; how often."""
+    """Kill the seal at every sixth line or so, each time in books of its own; how often."""
     books(folder / "made")
     at, count = random.randrange(1, 4), 0
     while True:
@@ -109,7 +109,7 @@ def killed(folder: Path) -> dict[str, int]:
         in_child(lambda now=now, grown=at % 2: whole_again(now, grown))  # type: ignore[misc]
         if ended == 0:
             return {"kills": count}
-        at, count = at + random.randrange(2, 6), count + 1
+        at, count = at + random.randrange(4, 8), count + 1
 
 
 def full(folder: Path) -> dict[str, int]:
@@ -154,6 +154,7 @@ def append(folder: Path) -> dict[str, object]:
 if __name__ == "__main__":
     place = Path(sys.argv[2])
     words: dict[str, Callable[[Path], Any]] = {
-        "kill": killed, "full": full, "append": append, "seal": lambda given: {"days": [m.segment.day for m in seal(given, LATER_S)]},
+        "kill": killed, "full": full, "append": append,
+        "seal": lambda given: {"days": [m.segment.day for m in seal(given, LATER_S)]},
     }  # fmt: skip
     print(json.dumps(words[sys.argv[1]](place)))

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.ledger.made import NOON_S, began, energy, key
@@ -13,7 +15,7 @@ from wattledger.ledger.query_meters import outer_meters
 from wattledger.ledger.store import Store
 
 
-def booked(folder: Path, facts: Sequence[EnergyFact | RunFact]) -> dict[str, int]:
+def booked(folder: Path, facts: Sequence[Any]) -> dict[str, int]:
     """meter → what is counted of it."""
     store = Store.open(folder)
     store.append(facts, NOON_S + 3600)
@@ -26,12 +28,12 @@ def booked(folder: Path, facts: Sequence[EnergyFact | RunFact]) -> dict[str, int
     return {meter: int(uj) for meter, uj in found}
 
 
-def births(facts: Sequence[EnergyFact | RunFact]) -> list[RunFact]:
+def births(facts: Sequence[Any]) -> list[RunFact]:
     return [fact for fact in facts if isinstance(fact, RunFact)]
 
 
-def of(meter: str, uj: int, minute: int = 0, **more: str) -> EnergyFact:
-    return energy(of=key(**{"meter": meter, **more}), start_s=NOON_S + 60 * minute, uj=uj)
+def of(meter: str, uj: int, minute: int = 0, **more: Any) -> EnergyFact:
+    return energy(of=key(meter=meter, **more), start_s=NOON_S + 60 * minute, uj=uj)
 
 
 def inside(meter: str, outer: str) -> RunFact:
@@ -48,9 +50,18 @@ def test_an_agent_on_another_host_says_nothing_of_this_one(tmp_path: Path) -> No
 
 
 def test_a_trackers_estimate_of_a_component_gives_way_to_whoever_measured_it(tmp_path: Path) -> None:
-    guess = {"component": "cpu", "device": "model of this tracker", "method": "estimated"}
+    guess: dict[str, Any] = {"component": "cpu", "device": "model of this tracker", "method": "estimated"}
     facts = [of("agent:a", 10, component="cpu", device="package-0"), of("track:t", 7, **guess)]
     assert booked(tmp_path, facts) == {"agent:a": 10}
+
+
+@pytest.mark.parametrize(
+    ("start_s", "length_s", "left"), [(-60, 60, 7), (-60, 61, 0), (3599, 60, 0), (3600, 60, 7), (-9000, 20_000, 0)]
+)
+def test_windows_of_any_length_that_touch_are_of_one_time(tmp_path: Path, start_s: int, length_s: int, left: int) -> None:
+    tracker = of("track:t", 7)._replace(start_s=NOON_S + start_s, length_s=length_s)
+    found = booked(tmp_path, [of("agent:a", 10)._replace(length_s=3600), tracker])
+    assert found == {"agent:a": 10, **({"track:t": left} if left else {})}
 
 
 def test_two_trackers_side_by_side_both_count(tmp_path: Path) -> None:

@@ -83,6 +83,23 @@ def test_a_client_that_ends_between_two_reads_keeps_its_last_moments_and_its_chi
     assert meter.cpu() == {}
 
 
+def test_a_client_whose_whole_life_falls_between_two_reads_keeps_what_it_used(groups: Groups) -> None:
+    groups.process(1, 0, ppid=0)
+    clients: dict[int, Spoken] = {}
+    meter = groups.meter(clients=lambda: clients)
+    meter.read()
+    meter.read()
+    clients[100] = Spoken(2, 27)
+    groups.use("", 40 * TICK)
+    meter.read()
+    assert meter.cpu() == {"pid:100": 25 * TICK, "(other)": 15 * TICK}
+    meter.read()
+    assert meter.cpu() == {}
+    del clients[100]
+    meter.read()
+    assert meter.cpu() == {}
+
+
 def test_a_clients_child_in_another_unit_is_taken_out_of_that_one(groups: Groups) -> None:
     groups.group(A)
     groups.group(SCOPE)

@@ -58,19 +58,9 @@ class Figure(NamedTuple):
     notes: tuple[str, ...]
 
     @property
-    def energy_uj(self) -> Fraction:
-        """The energy of all slots."""
-        return sum((slot.energy_uj for slot in self.slots), Fraction(0))
-
-    @property
-    def emitted_ug(self) -> Fraction:
-        """The micrograms of all slots."""
-        return sum((slot.emitted_ug for slot in self.slots), Fraction(0))
-
-    @property
     def is_equal(self) -> bool:
         """Whether the slots add up to what the report says, exactly."""
-        return (self.energy_uj, self.emitted_ug) == (self.reported_uj, self.reported_ug)
+        return total(self.slots) == (self.reported_uj, self.reported_ug)
 
 
 def explain(books: Books, ask: Ask, rules: Rules | None = None, *, basis: str = "operational") -> Figure:
@@ -81,6 +71,12 @@ def explain(books: Books, ask: Ask, rules: Rules | None = None, *, basis: str = 
     sums = found.total.sums
     slots = _slots(counted.rows, counted.slots, PRICED.index(basis))
     return Figure(ask, basis, slots, sums.energy_uj(), sums.emitted_ug(basis), found.notes)
+
+
+def total(slots: Sequence[Slot]) -> tuple[Fraction, Fraction]:
+    """Microjoules and micrograms of these slots together."""
+    zero = Fraction(0)
+    return sum((slot.energy_uj for slot in slots), zero), sum((slot.emitted_ug for slot in slots), zero)
 
 
 def under(window: tuple[int, int], energy_uj: int, pue_milli: int, prices: Sequence[Price]) -> list[Slot]:

@@ -21,8 +21,6 @@ from wattledger.ledger.columns import COLUMNS, KEY_COLUMNS
 from wattledger.ledger.engine import LedgerError, told
 from wattledger.ledger.held import parsed, segment_of
 
-SAID = ("provider", "signal", "boundary", "ug_per_kwh", "version", "estimated", "forecast")
-
 
 class Correcting(NamedTuple):
     """A later fact that names an earlier one; ``withdraws``: and puts nothing in its place."""
@@ -44,8 +42,11 @@ class Version(NamedTuple):
 
 
 class Story(NamedTuple):
-    """A fact as it stands.  ``columns``: the row of the books; ``slots``: of an energy fact, its prices; ``versions``: of an
-    intensity, all that was said of its window.  ``counted``: whether reports sum it, and if not, ``why_not``."""
+    """A fact as it stands.  ``columns``: the row of the books; ``known``: by then; ``why_not``: reports do not count it, because.
+
+    ``slots``: of an energy fact, its prices.  ``versions``: of an intensity, all that was ever said of its window; ``in_force``:
+    what holds there, of its signal and boundary.
+    """
 
     id: str
     columns: dict[str, Any]
@@ -54,11 +55,10 @@ class Story(NamedTuple):
     corrects: str
     reason: str
     known: bool
-    counted: bool
-    why_not: str
-    slots: tuple[Slot, ...]
-    versions: tuple[Version, ...]
-    in_force: tuple[str, ...]
+    why_not: str = ""
+    slots: tuple[Slot, ...] = ()
+    versions: tuple[Version, ...] = ()
+    in_force: tuple[str, ...] = ()
 
 
 def story(places: Sequence[str | Path], fact_id: str, rules: Rules, as_of_s: int | None = None) -> Story:
@@ -67,35 +67,31 @@ def story(places: Sequence[str | Path], fact_id: str, rules: Rules, as_of_s: int
     with Books(places) as books:
         row = _row(books, writer, seq)
         place = place_of(books, writer, seq, row["recorded_s"])
-        said = _versions(books, row) if row["fact"] == "intensity" else []
-        corrected_by = _correcting(books, fact_id)
+        known = as_of_s is None or row["recorded_s"] <= as_of_s
+        corrected_by = tuple(one for one in _correcting(books, fact_id) if as_of_s is None or one.recorded_s <= as_of_s)
+        reason = str(json.loads(row["body"]).get("because", ""))
+        found = Story(fact_id, row, place, corrected_by, row["corrects"] or "", reason, known)
+        if row["fact"] == "intensity":
+            found = found._replace(versions=tuple(_versions(books, row)))
         if as_of_s is None:
-            return _told(books, fact_id, (row, place, corrected_by, said), rules)
+            return _judged(books, found, rules, None)
+    # Prices and corrections as they were then; the versions above are all that were ever said.
     with Books(places, Span(as_of_s=as_of_s)) as then:
-        known = [each for each in corrected_by if each.recorded_s <= as_of_s]
-        return _told(then, fact_id, (row, place, known, said), rules, as_of_s)
+        return _judged(then, found, rules, as_of_s)
 
 
-def _told(
-    books: Books,
-    fact_id: str,
-    found: tuple[dict[str, Any], Place, Sequence[Correcting], Sequence[Version]],
-    rules: Rules,
-    as_of_s: int | None = None,
-) -> Story:
-    row, place, corrected_by, said = found
-    known = as_of_s is None or row["recorded_s"] <= as_of_s
-    why = "" if known else "not known then"
-    if known and row["fact"] in ("energy", "work"):
-        why = _why_not(books, row)
-    elif known and corrected_by:
-        why = "corrected since"
-    slots = tuple(_slots(books, row, rules, as_of_s)) if row["fact"] == "energy" else ()
-    in_force = _in_force(books, row, rules, as_of_s) if row["fact"] == "intensity" else ()
-    versions = tuple(one._replace(in_force=bool({*one.ids} & {*in_force})) for one in said)
-    body = json.loads(row["body"])
-    reason = str(body.get("because", ""))
-    return Story(fact_id, row, place, tuple(corrected_by), row["corrects"] or "", reason, known, not why, why, slots, versions, in_force)
+def _judged(books: Books, found: Story, rules: Rules, as_of_s: int | None) -> Story:
+    """With what depends on the time that is asked of."""
+    row = found.columns
+    if row["fact"] == "energy":
+        found = found._replace(slots=tuple(_slots(books, row, rules, as_of_s)))
+    if row["fact"] == "intensity":
+        holds = _in_force(books, row, rules, as_of_s)
+        versions = tuple(one._replace(in_force=not {*one.ids}.isdisjoint(holds)) for one in found.versions)
+        found = found._replace(versions=versions, in_force=holds)
+    if not found.known:
+        return found._replace(why_not="not known then")
+    return found._replace(why_not=_why_not(books, row))
 
 
 def _row(books: Books, writer: str, seq: int) -> dict[str, Any]:
@@ -118,7 +114,10 @@ def _correcting(books: Books, fact_id: str) -> list[Correcting]:
     sql = "SELECT writer, seq, recorded_s, body, fact FROM facts_all WHERE corrects = ? ORDER BY recorded_s, writer, seq"
     with told("the books"):
         rows = books.connection.execute(sql, [fact_id]).fetchall()
-    return [Correcting(f"{w}:{n}", at_s, str(json.loads(body).get("because", "")), fact == "withdrawal") for w, n, at_s, body, fact in rows]
+    return [
+        Correcting(f"{writer}:{seq}", recorded_s, str(json.loads(body).get("because", "")), fact == "withdrawal")
+        for writer, seq, recorded_s, body, fact in rows
+    ]
 
 
 def _why_not(books: Books, row: dict[str, Any]) -> str:
@@ -159,7 +158,8 @@ def _versions(books: Books, row: dict[str, Any]) -> list[Version]:
     same = "fact = 'intensity' AND zone = ? AND start_s = ? AND length_s = ?"
     sql = f"SELECT writer, seq, recorded_s, body FROM facts_all WHERE {same} ORDER BY recorded_s, writer, seq"
     given = [row[name] for name in ("zone", "start_s", "length_s")]
-    later = f"SELECT corrects, writer, seq FROM facts_all WHERE corrects IN (SELECT writer || ':' || seq FROM facts_all WHERE {same})"
+    ids = f"SELECT writer || ':' || CAST(seq AS VARCHAR) FROM facts_all WHERE {same}"
+    later = f"SELECT corrects, writer, seq FROM facts_all WHERE corrects IN ({ids})"
     with told("the books"):
         rows = books.connection.execute(sql, given).fetchall()
         corrected: dict[str, list[str]] = {}

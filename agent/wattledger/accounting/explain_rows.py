@@ -7,7 +7,7 @@ import json
 from fractions import Fraction
 from typing import Any
 
-from wattledger.accounting.explain import Figure, Slot
+from wattledger.accounting.explain import Figure, Slot, total
 from wattledger.accounting.explain_fact import Correcting, Story, Version
 from wattledger.accounting.report_rows import EMISSIONS
 from wattledger.accounting.report_sums import MILLI, UG_PER_G
@@ -27,8 +27,9 @@ def figure_dict(found: Figure) -> dict[str, Any]:
     said |= {"name": ask.name} if ask.name is not None else {}
     said |= {"basis": next(name for name, basis in BASES.items() if basis == found.basis), "formula": FORMULA}
     said["slots"] = [slot_dict(slot) for slot in found.slots]
-    said["sum"] = _amounts(found.energy_uj, found.emitted_ug)
-    said["report"] = _amounts(found.reported_uj, found.reported_ug)
+    known = any(slot.is_priced for slot in found.slots)
+    said["sum"] = _amounts(*total(found.slots), known=known)
+    said["report"] = _amounts(found.reported_uj, found.reported_ug, known=known)
     said["equal"] = found.is_equal
     said["notes"] = list(found.notes)
     return said
@@ -61,11 +62,11 @@ def story_dict(found: Story, as_of_s: int | None) -> dict[str, Any]:
     said["chain"] = chain | ({"segment_facts": place.segment_facts} if place.sealed else {})
     said |= {"corrects": found.corrects, "because": found.reason} if found.corrects else {}
     said["corrected_by"] = [_correcting(each) for each in found.corrected_by]
-    said["counted"] = found.counted
+    said["counted"] = not found.why_not
     said |= {"why_not_counted": found.why_not} if found.why_not else {}
     if found.slots:
         said |= {"formula": FORMULA, "slots": [slot_dict(slot) for slot in found.slots]}
-        said["sum"] = _amounts(*(sum((s[n] for s in found.slots), Fraction(0)) for n in (4, 5)))
+        said["sum"] = _amounts(*total(found.slots), known=True)
     if row["fact"] == "intensity":
         said |= {"in_force": list(found.in_force), "versions": [_version(each) for each in found.versions]}
     return said
@@ -76,8 +77,9 @@ def exact(value: Fraction) -> int | str:
     return value.numerator if value.denominator == 1 else str(value)
 
 
-def _amounts(energy_uj: Fraction, emitted_ug: Fraction) -> dict[str, Any]:
-    return {"energy_uj": exact(energy_uj), "emitted_ug": exact(emitted_ug), "emitted_g": float(emitted_ug / UG_PER_G)}
+def _amounts(energy_uj: Fraction, emitted_ug: Fraction, *, known: bool) -> dict[str, Any]:
+    emitted = {"emitted_ug": exact(emitted_ug), "emitted_g": float(emitted_ug / UG_PER_G)}
+    return {"energy_uj": exact(energy_uj)} | (emitted if known else {})
 
 
 def _correcting(each: Correcting) -> dict[str, Any]:
@@ -86,4 +88,5 @@ def _correcting(each: Correcting) -> dict[str, Any]:
 
 def _version(each: Version) -> dict[str, Any]:
     said = {name: value for name, value in each.body.items() if name not in ("fact", "zone", "start_s", "length_s")}
-    return {"ids": list(each.ids), "learnt": iso_time(each.learnt_s), **said, "corrected_by": list(each.corrected_by), "in_force": each.in_force}
+    said |= {"corrected_by": list(each.corrected_by), "in_force": each.in_force}
+    return {"ids": list(each.ids), "learnt": iso_time(each.learnt_s), **said}

@@ -170,6 +170,7 @@ def _learnt(one: Known) -> Learnt:
     return one.recorded_s, writer, int(seq) if seq.isdecimal() else 0
 
 
-def _lateness(one: Said) -> tuple[int, bool, str, int]:
+def _lateness(one: Said) -> tuple[int, bool, int, str, int]:
     recorded_s, writer, seq = one.learnt
-    return recorded_s, not one.fact.estimated, writer, seq
+    # Two writers that learnt different values in one second: by the value, because their names were drawn by lot.
+    return recorded_s, not one.fact.estimated, one.fact.ug_per_kwh, writer, seq

@@ -11,11 +11,12 @@ from math import exp, inf, log, sqrt
 from typing import Any, NamedTuple
 
 from wattledger.accounting.price import Price
-from wattledger.accounting.prices import LIVE_G95, used_for
-from wattledger.accounting.report_ask import HOUR_S
+from wattledger.accounting.prices import ANNUAL, HELD_DRIFT_G95, HELD_G95, LIVE_G95, used_for
+from wattledger.accounting.report_ask import DAY_S, HOUR_S
 from wattledger.accounting.report_slots import PRICED, Combo
 from wattledger.core.uncertainty import Quantity, Term, total
 from wattledger.factors import gains
+from wattledger.factors.grid.annual import time_mismatch_g95
 from wattledger.factors.grid.cloud import CONFIGURED_PUE_G95
 from wattledger.ledger.query import Priced
 
@@ -23,7 +24,9 @@ UJ_PER_J = 1_000_000
 UG_PER_G = 1_000_000
 UJ_PER_KWH = 3_600_000_000_000
 MILLI = 1000
-ROLLED_G95 = 1.25  # of a day whose prices' quality is not known any more
+# Of a rolled-up day: what is as good as the widest that was (a value held for six hours), and the widest year's average.
+ROLLED_G95 = exp(sqrt(log(HELD_G95) ** 2 + log(HELD_DRIFT_G95) ** 2))
+ANNUAL_G95 = 1.30
 
 
 class Sensor(NamedTuple):
@@ -191,7 +194,12 @@ def _for_use(price: Price, basis: str, used_s: int) -> Price:
 
 
 def _rolled(cause: str) -> Price:
-    """The price class of a day that was rolled up: of its prices, the cause alone is left (origin|zone|quality)."""
-    words = cause.split("|")
-    quality = words[2] if len(words) > 2 and words[2] in LIVE_G95 else "rolled-up"
-    return Price("", 0, 0, 0, "rolled-up", quality, cause, LIVE_G95.get(quality, ROLLED_G95), origin=words[0])
+    """The price class of a day that was rolled up: of its prices, the cause alone is left.
+
+    Of live ones it says origin|zone|quality; of a year's average origin|zone|version|boundary, and that was held to be a day's."""
+    origin, *words = cause.split("|")
+    if len(words) == 3:
+        g95 = exp(sqrt(log(ANNUAL_G95) ** 2 + log(time_mismatch_g95(DAY_S)) ** 2))
+        return Price("", 0, DAY_S, 0, words[2], ANNUAL[0], cause, g95, origin=origin)
+    quality = words[1] if len(words) == 2 and words[1] in {*LIVE_G95, "last-known"} else "rolled-up"
+    return Price("", 0, 0, 0, "rolled-up", quality, cause, LIVE_G95.get(quality, ROLLED_G95), origin=origin)

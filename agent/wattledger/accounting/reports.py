@@ -193,7 +193,8 @@ def _notes(books: Books, ask: Ask, counted: Counted, covered: Coverage | None, r
     if covered is None:
         notes.append("coverage: not worked out over so many rows; ask for a device, a host or a shorter time")
     elif covered.gaps:
-        notes.append(f"{covered.gaps} gaps, {covered.gaps_ms / 1000:.0f} s together, in which a device drew nobody knows what")
+        many = "s" if covered.gaps > 1 else ""
+        notes.append(f"{covered.gaps} gap{many}, {covered.gaps_ms / 1000:.1f} s together, in which a device drew nobody knows what")
     return notes
 
 

@@ -1,5 +1,6 @@
 """Explanations as people read them."""
 
+import json
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -15,6 +16,7 @@ from wattledger.core.units import UJ_PER_J
 SHOWN = 24  # lines of slots
 NAMES_OF_IDS = 3
 FORMULA = "uJ x ug/kWh x PUE / 3.6e12 = ug CO2e"
+_SAID_ELSEWHERE = ("fact", "recorded_s", "corrects", "because")
 _WHO = ("host", "device", "device_model", "component", "job", "model", "run", "use", "method", "meter", "zone")
 
 
@@ -34,14 +36,22 @@ def figure_lines(found: Figure, *, every: bool) -> Iterator[str]:
     if rest := slots[shown:]:
         energy_uj, emitted_ug = total(rest)
         yield f"  {len(rest)} more slots: {_number(energy_uj)} uJ = {_number(emitted_ug)} ug (--all lists them)"
-    energy_uj, emitted_ug = total(slots)
-    unpriced_uj = total([slot for slot in slots if not slot.is_priced])[0]
+    yield from _sums(found)
+    for note in found.notes:
+        yield f"note: {note}"
+
+
+def _sums(found: Figure) -> Iterator[str]:
+    energy_uj, emitted_ug = total(found.slots)
+    unpriced_uj = total([slot for slot in found.slots if not slot.is_priced])[0]
+    if not any(slot.is_priced for slot in found.slots):
+        yield f"  sum              {_number(energy_uj)} uJ, none of it priced: its grams are not known"
+        yield f"  the report says  {_number(found.reported_uj)} uJ, without grams: {_verdict(found)}"
+        return
     without = f", {_number(unpriced_uj)} uJ of it without a price" if unpriced_uj else ""
     grams = gram(float(emitted_ug / UG_PER_G))
     yield f"  sum              {_number(energy_uj)} uJ{without} = {_number(emitted_ug)} ug = {grams} CO2e"
     yield f"  the report says  {_number(found.reported_uj)} uJ = {_number(found.reported_ug)} ug: {_verdict(found)}"
-    for note in found.notes:
-        yield f"note: {note}"
 
 
 def story_lines(found: Story, as_of_s: int | None) -> Iterator[str]:
@@ -94,6 +104,19 @@ def _facts_of(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "seen", f"{row['seen_ms'] / 1000:g} s of {row['length_s']} s"
         if row["spread_uj"]:
             yield "may be others'", f"{row['spread_uj']:,} uJ, by the way the device was shared".replace(",", " ")
+
+
+    if row["fact"] not in ("energy", "work"):
+        said = json.loads(row["body"])
+        yield from ((name, _shown(name, value)) for name, value in said.items() if name not in _SAID_ELSEWHERE)
+
+
+def _shown(name: str, value: Any) -> str:
+    """A field of a body; times as people read them too."""
+    plain = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if name in ("start_s", "end_s", "at_s"):
+        return f"{plain} ({iso_time(value)})"
+    return f"{plain} ({iso_time(value // 1000)})" if name in ("start_ms", "end_ms", "at_ms") else plain
 
 
 def _chain(found: Story) -> Iterator[str]:

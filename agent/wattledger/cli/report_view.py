@@ -121,7 +121,7 @@ LEGEND = {
     "95 %": "95 %: how much less or more it may be",
     "sensed": "sensed: the part that sensors measured, the rest is a model's answer",
     "location": "CO2e: location at the price of the hour",
-    "inventory": "inventory at the year's official average",
+    "inventory": "inventory at the year's official average; ?: not known",
     "market": "market from contracts",
     "marginal": "marginal for decisions, not for inventories",
 }
@@ -129,8 +129,9 @@ LEGEND = {
 
 def _legend(columns: Iterable[str]) -> Iterator[str]:
     words = [LEGEND[head] for head in columns if head in LEGEND]
-    yield f"{'; '.join(words[:2])}"
-    yield f"{', '.join(words[2:])}; ?: not known"
+    for first, last in ((0, 2), (2, 4), (4, len(words))):
+        if words[first:last]:
+            yield "; ".join(words[first:last])
 
 
 def _aligned(heads: Sequence[str], body: Sequence[Sequence[str]]) -> Iterator[str]:

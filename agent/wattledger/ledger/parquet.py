@@ -128,7 +128,7 @@ class Sealed:
         with told(str(self._path)):
             cursor = self._engine.cursor()
             try:
-                cursor.execute("SELECT CAST(body AS BLOB) FROM sealed")
+                cursor.execute("SELECT encode(body) FROM sealed")
                 while rows := cursor.fetchmany(BATCH):
                     yield [row[0] for row in rows]
             finally:

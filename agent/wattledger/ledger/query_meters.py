@@ -12,7 +12,9 @@ from wattledger.core.facts import Known, RunFact
 # Meters' names sort: those of agents lie below this, those of trackers (`run:`, `track:`) above.
 AFTER_AGENTS = "agent;"
 
+HOUR_S = 3600
 _WINDOW = "host, device, meter, start_s, length_s"
+_HOUR = f"start_s - MOD(start_s, {HOUR_S}) + n * {HOUR_S}"
 
 
 def outer_meters(known: Iterable[Known]) -> set[tuple[str, str]]:
@@ -45,15 +47,16 @@ def find_doubled(connection: Any, energy: str, outers: Iterable[tuple[str, str]]
     connection.execute("CREATE TEMP TABLE doubled (host VARCHAR, device VARCHAR, meter VARCHAR, start_s BIGINT, length_s BIGINT)")
     if not _any(connection, energy, "meter >= ?"):
         return 0
+    _hours(connection, energy)
     inside = sorted(outers)
     if _any(connection, energy, "meter < ?"):
-        others = f"{energy} WHERE meter < ? AND host IN (SELECT host FROM tracked)"
-        _drop(connection, energy, others, "JOIN others a ON 1 = 1")
+        before = "meter < ? AND host IN (SELECT host FROM tracked)"
+        _drop(connection, energy, before, "JOIN others a ON 1 = 1")
     if inside:
         connection.execute("CREATE TEMP TABLE outers (meter VARCHAR, outside VARCHAR)")
         connection.executemany("INSERT INTO outers VALUES (?, ?)", inside)
-        others = f"{energy} WHERE meter >= ? AND meter IN (SELECT outside FROM outers)"
-        _drop(connection, energy, others, "JOIN outers o ON o.meter = t.meter JOIN others a ON a.meter = o.outside")
+        before = "meter >= ? AND meter IN (SELECT outside FROM outers)"
+        _drop(connection, energy, before, "JOIN outers o ON o.meter = t.meter JOIN others a ON a.meter = o.outside")
     return int(connection.execute(f"SELECT COUNT(*) FROM (SELECT DISTINCT {_WINDOW} FROM doubled) d").fetchall()[0][0])
 
 
@@ -61,16 +64,30 @@ def _any(connection: Any, energy: str, condition: str) -> bool:
     return bool(connection.execute(f"SELECT 1 FROM {energy} WHERE {condition} LIMIT 1", [AFTER_AGENTS]).fetchall())
 
 
-def _drop(connection: Any, energy: str, others: str, join: str) -> None:
-    """Trackers' windows (t) that touch one of ``others`` (a)."""
+def _hours(connection: Any, energy: str) -> None:
+    """How many clock hours a window may touch, as a table of 0, 1, …."""
+    [(longest_s,)] = connection.execute(f"SELECT MAX(length_s) FROM {energy}").fetchall()
+    connection.execute("CREATE TEMP TABLE hours (n BIGINT)")
+    connection.executemany("INSERT INTO hours VALUES (?)", [(n,) for n in range(2 + longest_s // HOUR_S)])
+
+
+def _drop(connection: Any, energy: str, before: str, join: str) -> None:
+    """Trackers' windows (t) that touch one (a) of a meter that goes before them.
+
+    They are laid side by side by the hour: windows by windows, a month of an agent would be compared with a month of a tracker."""
+    of_hours = f"FROM {energy} CROSS JOIN hours WHERE (n = 0 OR {_HOUR} < start_s + length_s)"
+    touches = (
+        "a.host = t.host AND a.hour_s = t.hour_s AND a.start_s < t.start_s + t.length_s AND t.start_s < a.start_s + a.length_s"
+    )
     connection.execute(
         f"""INSERT INTO doubled
-        WITH tracked AS (
-          SELECT DISTINCT {_WINDOW}, component, method FROM {energy} WHERE meter >= ?),
-        others AS (SELECT DISTINCT {_WINDOW}, component FROM {others})
-        SELECT DISTINCT t.host, t.device, t.meter, t.start_s, t.length_s FROM tracked t {join}
-        AND a.host = t.host AND a.start_s < t.start_s + t.length_s AND t.start_s < a.start_s + a.length_s
-        AND (a.device = t.device OR (t.method = 'estimated' AND a.component = t.component))""",
+        WITH tracked AS (SELECT DISTINCT {_WINDOW}, component, method, {_HOUR} AS hour_s {of_hours} AND meter >= ?),
+        others AS (SELECT DISTINCT {_WINDOW}, component, {_HOUR} AS hour_s {of_hours} AND {before})
+        SELECT t.host, t.device, t.meter, t.start_s, t.length_s FROM tracked t {join}
+        AND {touches} AND a.device = t.device
+        UNION
+        SELECT t.host, t.device, t.meter, t.start_s, t.length_s FROM tracked t {join}
+        AND {touches} AND t.method = 'estimated' AND a.component = t.component""",
         [AFTER_AGENTS, AFTER_AGENTS],
     )
 

@@ -94,6 +94,7 @@ class _Found:
         self._notes: list[str] = []
         self._strays: list[Path] = []
         self._gone: set[Path] = set()
+        self._rolled_up = 0  # of those that are gone: how many may be
         self._bad: set[Path] = set()
         self._open: Checked | None = None
         self._signed: dict[str, int] = {}
@@ -126,7 +127,9 @@ class _Found:
         for manifest in self.manifests:
             if not manifest.path.exists():
                 self._gone.add(manifest.path)
-                if not excused(manifest, sources):
+                if excused(manifest, sources):
+                    self._rolled_up += 1
+                else:
                     what = f"the file is gone: facts {_span(manifest)} of {manifest.segment.day}"
                     self._add(manifest.path, manifest.segment.first_seq, what, "bring it back from the lake")
 
@@ -241,7 +244,7 @@ class _Found:
             opened = self._open.head.seq - max(self._open.start.seq, heads.get(self._open.writer, (0, ""))[0])
             opened = max(0, opened)
             heads[self._open.writer] = (self._open.head.seq, self._open.head.hash.hex())
-        return Report(str(self.folder), facts + opened, opened, len(held), len(self._gone), self._signed, heads,
+        return Report(str(self.folder), facts + opened, opened, len(held), self._rolled_up, self._signed, heads,
                       tuple(self.problems), tuple(self._notes))  # fmt: skip
 
 

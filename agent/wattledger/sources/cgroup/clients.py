@@ -46,6 +46,7 @@ class Clients:
         self._reads = 0
         self._before: dict[int, int] = {}  # who is new but was there before, and his own time when he first spoke
         self._final: dict[int, int] = {}
+        self._flashed: dict[int, int] = {}  # began, spoke and ended between two reads: the ticks that are still to be told
         self.inside: dict[int, int] = {}  # a client in another client's tree is told with it
         self.born: dict[int, bool] = {}  # whether since the last read, or first spoke since then: from there on it is told
         self.ended: list[int] = []
@@ -73,22 +74,25 @@ class Clients:
         spoke: Mapping[int, Spoken] = self._ask() if self._ask is not None else {}
         wanted = set(spoke)
         self.born, self.ended, self._before = {}, [], {}
-        self._let_go({*self._forest.roots, *self.inside} - wanted)
-        for root in sorted(wanted - {*self._forest.roots, *self.inside}):
+        self._let_go({*self._forest.roots, *self.inside, *self._flashed} - wanted)
+        for root in sorted(wanted - {*self._forest.roots, *self.inside, *self._flashed}):
             self._welcome(root, since, spoke[root].first_ticks)
+            self._flash(root, spoke[root])
         if self._reads % LOOK_AGAIN_READS == 0:
             self._groups.clear()
             self._own = {pid: known for pid, known in self._own.items() if pid in self._forest.members}
         self._reads += 1
+        flashes = [Part(f"pid:{root}", self.group(root, group_of), n * TICK_NS) for root, n in self._flashed.items() if n]
+        self._flashed = dict.fromkeys(self._flashed, 0)
         if not self._forest.roots:
-            return []
+            return flashes
         lost = {root: self._forest.lost(root) for root, words in spoke.items() if words.last_ticks >= 0}
         self._forest.refresh()
         for root, lost_ticks in lost.items():
             self._end_of(root, lost_ticks + spoke[root].last_ticks)
         for root, known in self._before.items():
             self._baseline(root, known)
-        return [part for root in self._forest.roots for part in self._parts(root, group_of)]
+        return [*flashes, *(part for root in self._forest.roots for part in self._parts(root, group_of))]
 
     def memory(self, root: int) -> int:
         return self._forest.memory_pages(root) * PAGE_BYTES
@@ -99,6 +103,12 @@ class Clients:
             left = sum(m.own + m.reaped for m in self._forest.members.values() if m.root == root)
             self._final[root] = ticks + left
 
+    def _flash(self, root: int, words: Spoken) -> None:
+        """One that is gone already, by its own words at its beginning and its end."""
+        if root not in self._forest.roots and root not in self.inside and words.last_ticks > max(0, words.first_ticks):
+            self._flashed[root] = words.last_ticks - max(0, words.first_ticks)
+            self.born[root] = True
+
     def _let_go(self, roots: set[int]) -> None:
         for root in roots:
             self.inside = {inner: outer for inner, outer in self.inside.items() if root not in (inner, outer)}
@@ -106,6 +116,7 @@ class Clients:
                 self._forest.drop(root)
             self._ticks.pop(root, None)
             self._final.pop(root, None)
+            self._flashed.pop(root, None)
             self.ended.append(root)
 
     def _welcome(self, root: int, since: Instant | None, spoke_ticks: int) -> None:

@@ -1,0 +1,167 @@
+"""`wattledger explain`: what a person and a program are told, and every wrong word in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.cli.front import Front, is_one_line, own_place
+from tests.cli.ledger_place import writer_of
+from tests.ledger.made import DAY_S, NOON_S, began, energy, gap, intensity, work
+
+from wattledger.ledger.store import Store
+
+H = 3600
+HOURS = 40
+
+
+@pytest.fixture
+def front(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Front:
+    own_place(monkeypatch, tmp_path)
+    store = Store.open(tmp_path / "books")
+    hours = range(HOURS)
+    facts = [energy(start_s=NOON_S + n * H, uj=3_600_000_000 + n) for n in hours]
+    store.append([*facts, work(), *(intensity(NOON_S + n * H, g_per_kwh=300 + n) for n in hours)], NOON_S + HOURS * H)
+    store.close()
+    return Front(capsys)
+
+
+def test_a_job_is_taken_apart_in_at_most_24_lines_and_adds_up(front: Front) -> None:
+    status, out, err = front("explain", "job:job-0", "--ledger", "books")
+    assert (status, err) == (0, "")
+    slots = [line for line in out.splitlines() if "x 1.2" in line]
+    assert len(slots) == 23
+    assert f"{HOURS - 23} more slots" in out
+    assert "3 600 000 000 uJ  (1 fact)  x 300 000 000  x 1.2" in out
+    assert f"{writer_of(Path('books'))}:" in slots[0]
+    assert "exactly equal" in out
+
+
+def test_all_lists_every_slot(front: Front) -> None:
+    out = front("explain", "job:job-0", "--ledger", "books", "--all").out
+    assert len([line for line in out.splitlines() if "x 1.2" in line]) == HOURS
+    assert "more slots" not in out
+
+
+def test_json_has_what_the_report_says(front: Front) -> None:
+    report = json.loads(front("report", "job", "job-0", "--ledger", "books", "--json").out)
+    said = json.loads(front("explain", "job:job-0", "--ledger", "books", "--json").out)
+    assert (said["schema"], said["of"], said["equal"]) == ("wattledger.explain/1", "report", True)
+    assert said["sum"] == said["report"]
+    assert said["sum"]["emitted_g"] == report["rows"][0]["emissions_g"]["location_based"]["value"]
+    assert said["sum"]["energy_uj"] == report["rows"][0]["energy_uj"] == sum(slot["energy_uj"] for slot in said["slots"])
+
+
+@pytest.mark.parametrize("basis", ["location_based_inventory", "upstream", "market_based", "marginal"])
+def test_every_basis_adds_up(front: Front, basis: str) -> None:
+    said = json.loads(front("explain", "model:m", "--ledger", "books", "--json", "--basis", basis).out)
+    assert (said["basis"], said["equal"]) == (basis, True)
+
+
+def test_without_any_price_the_grams_are_not_known_and_never_zero(front: Front) -> None:
+    words = "explain", "job:job-0", "--ledger", "books", "--basis", "market_based"
+    out = front(*words).out
+    assert "none of it priced: its grams are not known" in out
+    assert " ug" not in "".join(out.splitlines()[1:])
+    assert "emitted_g" not in json.loads(front(*words, "--json").out)["sum"]
+
+
+def test_a_day_is_that_day_and_from_and_to_cut_it(front: Front) -> None:
+    whole = json.loads(front("explain", "day:2026-09-22", "--ledger", "books", "--json").out)
+    assert len(whole["slots"]) == 24
+    part = json.loads(front("explain", "day:2026-09-22", "--ledger", "books", "--json", "--to", "2026-09-22T03:00:00Z").out)
+    assert len(part["slots"]) == 3
+
+
+def test_hosts_and_devices_are_explained_by_name(front: Front) -> None:
+    for what in ("host:gpu-7", "device:GPU-00000000"):
+        assert "exactly equal" in front("explain", what, "--ledger", "books").out
+
+
+def test_a_fact_is_explained_down_to_its_hash_and_its_price(front: Front) -> None:
+    writer = writer_of(Path("books"))
+    status, out, err = front("explain", f"{writer}:2", "--ledger", "books")
+    assert (status, err) == (0, "")
+    for words in ("3.6 kJ in 2026-09-21T12:00:00Z + 60 s", "job           job-0", "hash before", "open (not sealed yet)",
+                  "3 600 000 000 uJ  (1 fact)  x 300 000 000  x 1.2  = 360 000 ug  live direct, provisional"):  # fmt: skip
+        assert words in out
+    said = json.loads(front("explain", f"{writer}:2", "--ledger", "books", "--json").out)
+    assert said["sum"]["emitted_ug"] == 360_000
+    assert said["chain"]["state"] == "open"
+    assert said["counted"] is True
+
+
+def test_a_revised_hour_shows_both_versions_and_as_of_the_first(front: Front) -> None:
+    store = Store.open(Path("books"))
+    [revised] = store.append([intensity(g_per_kwh=500, version="2")], NOON_S + 10 * DAY_S)
+    store.close()
+    now = front("explain", revised, "--ledger", "books").out
+    assert [line.endswith("IN FORCE") for line in now.splitlines() if "g/kWh" in line] == [False, True]
+    then = front("explain", revised, "--ledger", "books", "--as-of", "2026-09-25").out
+    assert [line.endswith("IN FORCE") for line in then.splitlines() if "g/kWh" in line] == [True, False]
+    assert "not known then" in then
+    fact = json.loads(front("explain", f"{writer_of(Path('books'))}:2", "--ledger", "books", "--json").out)
+    assert fact["slots"][0]["price_facts"] == [revised]
+    assert fact["slots"][0]["state"] == "settled"
+
+
+def test_a_key_and_work_are_explained(front: Front) -> None:
+    writer = writer_of(Path("books"))
+    assert "explains what a key's number stands for" in front("explain", f"{writer}:1", "--ledger", "books").out
+    shown = json.loads(front("ledger", "show", "--ledger", "books", "--json").out)
+    assert shown[0]["kinds"]["work"] == 1
+    outs = [front("explain", f"{writer}:{HOURS + n}", "--ledger", "books").out for n in (2, 3)]
+    assert any("64 generated tokens" in out for out in outs)
+
+
+def test_other_facts_are_told_field_by_field(front: Front) -> None:
+    store = Store.open(Path("books"))
+    ids = store.append([began(), gap()], NOON_S + 10 * DAY_S)
+    store.close()
+    outs = [front("explain", fact_id, "--ledger", "books").out for fact_id in ids]
+    assert "at_ms         1789992000000 (2026-09-21T12:00:00Z)" in outs[0]
+    assert "reason        reset" in outs[1]
+
+
+def test_a_changed_row_ends_with_status_1(front: Front) -> None:
+    import sqlite3
+
+    db = sqlite3.connect("books/open.db")
+    db.execute("UPDATE fact SET body = replace(body, '3600000000', '3600000009') WHERE seq = 2")
+    db.commit()
+    db.close()
+    status, out, _ = front("explain", f"{writer_of(Path('books'))}:2", "--ledger", "books")
+    assert status == 1
+    assert "BROKEN" in out
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("job:jobb-0", "did you mean 'job-0'?"),
+        ("jov:job-0", "did you mean 'job'?"),
+        ("nothing", "is nothing to explain"),
+        ("device:GPU-0000000", "did you mean 'GPU-00000000'?"),
+        ("day:yesterday", "expected a date"),
+        ("day:2020-01-01", "nothing is booked on 2020-01-01"),
+        ("ffffffffffffffff:1", "no fact ffffffffffffffff:1"),
+    ],
+)
+def test_what_is_unknown_is_one_line_and_names_the_nearest(front: Front, what: str, told: str) -> None:
+    status, out, err = front("explain", what, "--ledger", "books")
+    assert (status, out) == (2, "")
+    assert told in err
+    assert is_one_line(err)
+
+
+def test_a_number_beyond_the_last_names_the_last(front: Front) -> None:
+    writer = writer_of(Path("books"))
+    _, _, err = front("explain", f"{writer}:99999", "--ledger", "books")
+    assert f"did you mean '{writer}:" in err
+    assert is_one_line(err)
+
+
+def test_a_time_without_joules_is_not_known_and_never_zero_grams(front: Front) -> None:
+    status, out, _ = front("explain", "job:job-0", "--ledger", "books", "--from", "2026-09-01", "--to", "2026-09-02")
+    assert status == 0
+    assert "not known" in out
+    assert "CO2e" not in out.splitlines()[1]
