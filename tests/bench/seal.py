@@ -41,7 +41,7 @@ def keys(workloads: int, devices: int) -> list[list[Key]]:
 
 
 def day(workloads: int, devices: int, minutes: int) -> Iterator[tuple[int, list[EnergyFact | WorkFact]]]:
-    """(when it is recorded, a minute's facts): energies as a counter gives them, up to 700 W a device, seldom a whole second less."""
+    """(when it is recorded, a minute's facts): energies as a counter gives them, up to 700 W a device, few a bit less."""
     chance, all_keys = random.Random(1), keys(workloads, devices)
     parts = [[chance.random() ** 2 for _ in range(devices)] for _ in range(workloads)]
     for minute in range(minutes):

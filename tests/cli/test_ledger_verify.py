@@ -39,7 +39,7 @@ def test_wrong_books_are_status_1_and_say_what_is_good(front: Front) -> None:
 def test_several_books_are_checked_together(front: Front) -> None:
     some_books(Path("more"), sealed=False)
     reports = json.loads(front("ledger", "verify", "--ledger", "books", "--ledger", "more", "--json").out)
-    assert [(report["folder"], report["clean"], report["open_facts"]) for report in reports] == [("books", True, 0), ("more", True, 6)]
+    assert [(one["folder"], one["clean"], one["open_facts"]) for one in reports] == [("books", True, 0), ("more", True, 6)]
 
 
 def test_a_key_that_did_not_sign_is_a_note_and_a_wrong_one_a_fault(front: Front, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Books as one set of tables: every fact once, wherever it lies; corrections applied; and as they stood at a time."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,17 @@ def test_what_is_no_parquet_is_one_line_that_names_it(tmp_path: Path) -> None:
         joules(books)
     assert data.name in str(wrong.value)
     assert "\n" not in str(wrong.value)
+
+
+def test_books_that_were_changed_are_not_reported_of(tmp_path: Path) -> None:
+    store_of(tmp_path / "books", days=1).close()
+    with closing(sqlite3.connect(tmp_path / "books" / "open.db")) as db:
+        seq, body = db.execute("SELECT seq, body FROM fact WHERE body LIKE '%energy_uj%' ORDER BY seq LIMIT 1").fetchone()
+        at = body.index('"energy_uj":') + len('"energy_uj":')
+        db.execute("UPDATE fact SET body = ? WHERE seq = ?", (body[:at] + "9" + body[at:], seq))
+        db.commit()
+    with pytest.raises(LedgerError, match=f"row {seq} does not fit its chain"):
+        Books([tmp_path / "books"], Span()).close()
 
 
 def test_no_books_are_empty_books(tmp_path: Path) -> None:

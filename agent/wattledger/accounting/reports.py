@@ -179,8 +179,9 @@ def _notes(books: Books, ask: Ask, counted: Counted, covered: Coverage | None, r
         notes.append("marginal: not known: no provider said any of these zones and times")
     if any(row.pue_milli == 0 for row in counted.rows):
         notes.append("PUE is not known everywhere and not applied there: those grams are for the IT energy alone ([facility] pue)")
-    if not rules.zone and "" in counted.lists.lists:
-        notes.append("some energy is of no known grid zone: the world average stands in (--zone names it)")
+    if "" in counted.lists.lists:
+        stands_in = f"{rules.zone} is taken for it, as configured" if rules.zone else "the world average stands in (--zone names it)"
+        notes.append(f"some energy is of no known grid zone: {stands_in}")
     if books.unfound:
         why = "rolled up since (compact again), or of another chain"
         notes.append(f"{books.unfound} corrected facts are not in these books by themselves: {why}")

@@ -47,7 +47,9 @@ def command(zone: str | None, from_text: str | None, to_text: str | None, config
     for note in notes:
         show([f"note      {note}"])
     if not lines:
-        fail(f"grid history: nothing is known of {asked.zone} in that time: name who may be asked with [grid] provider", 1)
+        nobody = "name who may be asked with [grid] provider"
+        who = "[grid] provider does not say it either" if asked.config["grid.provider"] else nobody
+        fail(f"grid history: nothing is known of {asked.zone} in that time: {who}", 1)
     click.echo(f"{'start (UTC)':<16} {'min':>4} {'gCO2e/kWh':>9}  {'boundary':<9} {'signal':<8} {'provider':<17} how")
     for line in lines:
         click.echo(_text(line.fact, "" if line.learnt_s is None else f", learnt {clock_time(line.learnt_s)}"))
@@ -57,7 +59,7 @@ def found(asked: Asking, span: tuple[int, int], notes: list[str]) -> list[Line]:
     """By time: from the books where they hold anything of this time, else from the first provider that answers."""
     known = in_books(asked, notes)
     held = [one for signal in SIGNALS for one in holding(known, asked.zone, signal) if _touches(one.fact, span)]
-    lines = [Line(one.fact, one.ids, one.learnt[0]) for one in held]
+    lines = [Line(one.fact, one.ids, one.learnt[0]) for one in held if one.fact.boundary != "residual"]  # that is no grid's
     if not lines:
         lines = [Line(fact) for signal in SIGNALS for fact in first_answer(asked, span, signal, notes) if _touches(fact, span)]
     return sorted(lines, key=lambda line: (line.fact.start_s, line.fact.signal, line.fact.provider))

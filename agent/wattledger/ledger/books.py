@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from wattledger.core.facts import ContractFact, Known
 from wattledger.ledger import compaction, lake
 from wattledger.ledger.body import BadBody, day_of, decode
+from wattledger.ledger.chain import link
 from wattledger.ledger.columns import COLUMNS, KEY_COLUMNS, KEYED, Rows
 from wattledger.ledger.engine import LedgerError, connect, told
 from wattledger.ledger.query_meters import NOT_DOUBLED, find_doubled, outer_meters
@@ -218,11 +219,20 @@ def _store(place: str | Path) -> Path | None:
 
 
 def _open_rows(folder: Path) -> list[tuple[Any, ...]]:
+    """Every row is held against its chain: a report over books that were changed would look as right as any."""
     store = Store.open(folder, readonly=True)
     try:
         rows = Rows(store.writer)
         found = []
-        for row in store.rows():
+        with store.frozen():
+            start = store.start()
+            read = list(store.rows(start.seq))
+        at = start.hash
+        for row in read:
+            at = link(at, row.body)
+            if at != row.hash:
+                changed = f"row {row.seq} does not fit its chain, so these books were changed"
+                raise LedgerError(f"{folder}: {changed}: run `wattledger ledger verify`")
             try:
                 found.append(rows.row(row.seq, row.body))
             except (ValueError, KeyError, TypeError) as wrong:

@@ -23,7 +23,7 @@ class Exported(NamedTuple):
 
 
 def export(folders: Sequence[Path], to: Path, where: Where, form: str) -> Exported:
-    """Write ``to``, whole or not at all.  JSON lines are bodies as they stand, their days' keys beside them.  Raises LedgerError."""
+    """Write ``to``, whole or not at all.  JSON lines are bodies as they stand, with their days' keys.  Raises LedgerError."""
     try:
         with tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as folder:
             work = Path(folder)

@@ -28,6 +28,35 @@ def command(file: Path, dry: bool, as_json: bool, ledger: str | None, config_fil
 
     All of them, or none where one is wrong: each mistake is a line with its file and line number. What is in the books already is
     not written again.
+
+    \b
+    TOML; a CSV file has the same names as columns, JSON lines as members beside "fact":
+      [[contract]]
+      contract = "GO-2026-17"          # your own name for it
+      instrument = "eac"               # eac, ppa or supplier
+      zones = ["DE"]
+      start = 2026-01-01               # days, the last included, or ISO times
+      end = 2026-12-31
+      volume_mwh = 4000                # a supplier's rate needs none: it covers all
+      g_per_kwh = 0
+      registry = "HKNR"                # and serials, technology, beneficiary
+      [contract.criteria]              # of the Scope 2 Guidance: pass, fail or unknown
+      tracked_and_retired = { verdict = "pass", evidence = "statement.pdf" }
+
+    \b
+      [[residual]]                     # CSV: zone,year,g_per_kwh,source
+      zone = "DE"
+      year = 2026
+      g_per_kwh = 719                  # or lb_per_mwh
+
+    \b
+      [[purchase]]
+      supplier = "ACME AI"             # service, start, end, region,
+      generated_tokens = 1000000       # prompt_tokens, cached_tokens, requests, cost, currency
+
+    The criteria: conveys_emission_rate, sole_claim, tracked_and_retired, near_consumption_period, same_market,
+    supplier_rate_is_of_delivered_electricity, direct_contract_claims_are_exclusive, residual_mix_is_available. One that is "fail"
+    may not lower a figure; one that is not said is unknown, and the report says so.
     """
     config = settings(config_file, "add")
     try:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ LARGEST_BYTES = 16 << 20
 @click.command("check")
 @click.argument("proof", metavar="PROOF")
 @click.option("--head", "head_file", metavar="HEAD.json", help="A tree head that you trust: the proof must stand under it.")
-@click.option("--key", "key", metavar="PUBLIC", help="The public key that must have signed: 64 hex digits, or a file with them.")
+@click.option("--key", "key", metavar="PUBLIC", help="Who must have signed: a public key in 64 hex digits, or its file (hex, PEM).")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object: proven, words, fact.")
 def command(proof: str, head_file: str | None, key: str | None, as_json: bool) -> None:
     """Say what PROOF (a file, or - for standard input) proves.
@@ -65,9 +66,22 @@ def public_key(given: str) -> str:
             text = Path(given).read_text(encoding="utf-8")
         except (OSError, ValueError):
             raise LedgerError(f"--key {given!r}: neither a public key of 64 hex digits nor a file with one") from None
+    text = _of_pem(text) or text
     if not _is_key(text.strip()):
         raise LedgerError(f"--key {given}: holds no public key of 64 hex digits; `wattledger ledger anchor` says the writer's")
     return text.strip().lower()
+
+
+def _of_pem(text: str) -> str:
+    """The key in what `openssl pkey -pubout` writes (RFC 8410: the last 32 of 44 bytes), empty where it is none."""
+    begin, end = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
+    if not text.strip().startswith(begin):
+        return ""
+    try:
+        der = b64decode(text.strip().removeprefix(begin).partition(end)[0])
+    except ValueError:
+        return ""
+    return der[12:].hex() if len(der) == 44 and der[:12] == bytes.fromhex("302a300506032b6570032100") else ""
 
 
 def _is_key(text: str) -> bool:

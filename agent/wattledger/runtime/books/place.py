@@ -70,8 +70,9 @@ def folders_to_read(config: Config, environ: Mapping[str, str], mounts: Callable
     found = [] if named is None else [named]
     if named is not None and (really := _really(named, mounts)) != named:
         found = [really, *(found if has_books(named) else [])]
-    if not config["ledger.path"] and AGENTS not in found and has_books(AGENTS):
-        found.append(AGENTS)
+    if not config["ledger.path"]:
+        agents = [Path(str(config["agent.state"]), "ledger")] if config["agent.state"] else [AGENTS]
+        found += [folder for folder in agents if folder not in found and has_books(folder)]
     return found
 
 
