@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.accounting.made_changes import rewrite
 from tests.ledger.made import DAY_S, NOON_S, energy, gap, intensity, key, verified, work
 
 from wattledger.accounting.explain import explain, total
@@ -159,15 +160,10 @@ def test_the_hashes_beside_a_fact_are_the_chains(tmp_path: Path, sealed: bool) -
         assert link(bytes.fromhex(place.before), rows[seq].body).hex() == place.after
 
 
-def test_a_row_that_was_changed_in_the_open_part_does_not_hold(tmp_path: Path) -> None:
-    import sqlite3
-
+def test_a_sealed_row_that_was_changed_does_not_hold(tmp_path: Path) -> None:
     ids = some_hours(tmp_path)
-    db = sqlite3.connect(tmp_path / "open.db")
-    seq = int(ids[0].rpartition(":")[2])
-    db.execute("UPDATE fact SET body = replace(body, '1000003', '1000002') WHERE seq = ?", (seq,))
-    db.commit()
-    db.close()
+    [sealed] = seal(tmp_path, LATER_S)
+    rewrite(sealed.path, "REPLACE(REPLACE(body, '1000003', '1000002') AS body)")
     assert not story([tmp_path], ids[0], RULES).place.holds
 
 

@@ -2,8 +2,9 @@
 
     python -m tests.bench.books [agent] [run] [span]
 
-``agent``: 100 workloads on 16 devices, a tick each second, three minutes played as fast as they go; CPU time of this process, with the
-disk's own.  ``run``: ``wattledger run -- true`` with the books and without.  ``span``: entering and leaving a span in a loop.
+``agent``: 100 workloads on 16 devices, a tick each second, three minutes played as fast as they go; CPU time of this process,
+with the disk's own.  ``run``: ``wattledger run -- true`` with the books and without.  ``span``: entering and leaving a span in a
+loop.
 """
 
 import gc

@@ -1,13 +1,16 @@
 """`wattledger explain`: what a person and a program are told, and every wrong word in one line."""
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
+from tests.accounting.made_changes import rewrite
 from tests.cli.front import Front, is_one_line, own_place
 from tests.cli.ledger_place import writer_of
 from tests.ledger.made import DAY_S, NOON_S, began, energy, gap, intensity, work
 
+from wattledger.ledger.segments import seal
 from wattledger.ledger.store import Store
 
 H = 3600
@@ -122,16 +125,22 @@ def test_other_facts_are_told_field_by_field(front: Front) -> None:
     assert "reason        reset" in outs[1]
 
 
-def test_a_changed_row_ends_with_status_1(front: Front) -> None:
-    import sqlite3
+def test_a_sealed_row_that_was_changed_ends_with_status_1(front: Front) -> None:
+    [sealed] = seal(Path("books"), NOON_S + 3 * DAY_S)[:1]
+    rewrite(sealed.path, "REPLACE(REPLACE(body, '3600000000', '3600000009') AS body)")
+    status, out, _ = front("explain", f"{writer_of(Path('books'))}:2", "--ledger", "books")
+    assert status == 1
+    assert "BROKEN" in out
 
+
+def test_changed_open_books_are_refused_in_one_line(front: Front) -> None:
     db = sqlite3.connect("books/open.db")
     db.execute("UPDATE fact SET body = replace(body, '3600000000', '3600000009') WHERE seq = 2")
     db.commit()
     db.close()
-    status, out, _ = front("explain", f"{writer_of(Path('books'))}:2", "--ledger", "books")
-    assert status == 1
-    assert "BROKEN" in out
+    status, out, err = front("explain", f"{writer_of(Path('books'))}:2", "--ledger", "books")
+    assert (status, out) == (2, "")
+    assert is_one_line(err)
 
 
 @pytest.mark.parametrize(

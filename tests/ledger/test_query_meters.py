@@ -76,9 +76,10 @@ def test_the_outer_program_holds_the_inners_joules_at_any_depth(tmp_path: Path) 
     assert booked(tmp_path, facts) == {"run:outer": 10, "run:inner": 5}
 
 
-def test_an_outer_programs_other_device_takes_nothing_from_the_inner(tmp_path: Path) -> None:
+def test_an_outer_programs_word_is_taken_of_every_device(tmp_path: Path) -> None:
+    # What its share of a device was rounded to nothing for is no joule that the inner one may add.
     facts = [of("run:outer", 10, device="package-0", component="cpu"), of("track:t", 7), inside("track:t", "run:outer")]
-    assert booked(tmp_path, facts) == {"run:outer": 10, "track:t": 7}
+    assert booked(tmp_path, facts) == {"run:outer": 10}
 
 
 def test_with_an_agent_beside_both_the_agents_word_alone_counts(tmp_path: Path) -> None:

@@ -220,3 +220,15 @@ def test_many_keys_are_journaled_and_closed(tmp_path: Path) -> None:
     assert verified(store) == 3200
     assert facts(store)[1599].key == key(1599)
     store.close()
+
+
+def test_a_flipped_digit_in_a_journal_does_not_become_a_fact(tmp_path: Path) -> None:
+    die(tmp_path / "ledger")
+    altered(tmp_path / "ledger", "UPDATE journal SET body = replace(body, '60', '90') WHERE instance = ?", "dead")
+    store = Store.open(tmp_path / "ledger")
+    try:
+        assert store.recover(NOON_S + 60) == 0
+        [line] = store.aside()
+        assert "its digest does not hold" in line
+    finally:
+        store.close()

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.node.agents import agent
 
 RECORDINGS = os.environ.get("WATTLEDGER_RECORDINGS")
@@ -27,7 +26,7 @@ ROOM_S = 90  # what all of it takes: an hour must not end meanwhile
 
 
 class Grid:
-    """The recorded day of DE, moved so that it ends with the hour that is now.  ``revised_g``: what the operator says of it later."""
+    """The recorded day of DE, moved so that it ends with the hour that is now; ``revised_g``: what its operator says later."""
 
     def __init__(self) -> None:
         assert RECORDINGS
@@ -61,7 +60,7 @@ def _iso(at_s: float) -> str:
 @contextmanager
 def served(grid: Grid) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             """Quietly."""
 
         def do_GET(self) -> None:

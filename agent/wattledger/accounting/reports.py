@@ -180,7 +180,8 @@ def _notes(books: Books, ask: Ask, counted: Counted, covered: Coverage | None, r
     if any(row.pue_milli == 0 for row in counted.rows):
         notes.append("PUE is not known everywhere and not applied there: those grams are for the IT energy alone ([facility] pue)")
     if "" in counted.lists.lists:
-        stands_in = f"{rules.zone} is taken for it, as configured" if rules.zone else "the world average stands in (--zone names it)"
+        stands_in = f"{rules.zone} is taken for it, as configured"
+        stands_in = stands_in if rules.zone else "the world average stands in (--zone names it)"
         notes.append(f"some energy is of no known grid zone: {stands_in}")
     if books.unfound:
         why = "rolled up since (compact again), or of another chain"

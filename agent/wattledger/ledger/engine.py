@@ -26,6 +26,7 @@ def connect(*, memory_mb: int = MEMORY_MB, threads: int | None = None) -> Any:
     if threads is not None:
         connection.execute(f"SET threads = {threads}")
     connection.execute("SET preserve_insertion_order = true")
+    connection.execute("SET enable_progress_bar = false")  # it would be drawn on standard output, into the report
     return connection
 
 

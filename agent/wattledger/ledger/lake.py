@@ -171,9 +171,12 @@ class Folder:
 
     def names(self, prefix: str) -> list[str]:
         found = []
-        for base, folders, files in os.walk(self._root / prefix):
+        skip = len(os.path.join(self._root, ""))
+        for base, folders, files in os.walk(os.path.join(self._root, prefix)):
             folders[:] = [folder for folder in folders if not folder.startswith(".")]
-            found += [Path(base, file).relative_to(self._root).as_posix() for file in files if not file.startswith(".")]
+            # By text: a fleet's year has 365,000 manifests, and a Path for each takes 20 seconds.
+            under = f"{base[skip:].rstrip(os.sep).replace(os.sep, '/')}/" if len(base) >= skip and base[skip:] else ""
+            found += [under + file for file in files if not file.startswith(".")]
         return found
 
     def open(self, name: str) -> BinaryIO:

@@ -4,7 +4,7 @@ An agent's goes before any tracker's; of a program and one that it started, the 
 trackers side by side both count: each posts its own workload only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wattledger.core.facts import Known, RunFact
@@ -14,6 +14,7 @@ AFTER_AGENTS = "agent;"
 
 HOUR_S = 3600
 _WINDOW = "host, device, meter, start_s, length_s"
+SAME_DEVICE = ("a.device = t.device", "t.method = 'estimated' AND a.component = t.component")
 _HOUR = f"start_s - MOD(start_s, {HOUR_S}) + n * {HOUR_S}"
 
 
@@ -51,12 +52,13 @@ def find_doubled(connection: Any, energy: str, outers: Iterable[tuple[str, str]]
     inside = sorted(outers)
     if _any(connection, energy, "meter < ?"):
         before = "meter < ? AND host IN (SELECT host FROM tracked)"
-        _drop(connection, energy, before, "JOIN others a ON 1 = 1")
+        _drop(connection, energy, before, "JOIN others a ON 1 = 1", SAME_DEVICE)
     if inside:
         connection.execute("CREATE TEMP TABLE outers (meter VARCHAR, outside VARCHAR)")
         connection.executemany("INSERT INTO outers VALUES (?, ?)", inside)
         before = "meter >= ? AND meter IN (SELECT outside FROM outers)"
-        _drop(connection, energy, before, "JOIN outers o ON o.meter = t.meter JOIN others a ON a.meter = o.outside")
+        # Whatever the device: what the outer one's energy of it was rounded to nothing is nothing, not the inner one's to add.
+        _drop(connection, energy, before, "JOIN outers o ON o.meter = t.meter JOIN others a ON a.meter = o.outside", ("1 = 1",))
     return int(connection.execute(f"SELECT COUNT(*) FROM (SELECT DISTINCT {_WINDOW} FROM doubled) d").fetchall()[0][0])
 
 
@@ -71,23 +73,22 @@ def _hours(connection: Any, energy: str) -> None:
     connection.executemany("INSERT INTO hours VALUES (?)", [(n,) for n in range(2 + longest_s // HOUR_S)])
 
 
-def _drop(connection: Any, energy: str, before: str, join: str) -> None:
-    """Trackers' windows (t) that touch one (a) of a meter that goes before them.
+def _drop(connection: Any, energy: str, before: str, join: str, alike: Sequence[str]) -> None:
+    """Trackers' windows (t) that touch one (a) of a meter that goes before them, and are like it in one of these ways.
 
     They are laid side by side by the hour: windows by windows, a month of an agent would be compared with a month of a tracker."""
     of_hours = f"FROM {energy} CROSS JOIN hours WHERE (n = 0 OR {_HOUR} < start_s + length_s)"
     touches = (
         "a.host = t.host AND a.hour_s = t.hour_s AND a.start_s < t.start_s + t.length_s AND t.start_s < a.start_s + a.length_s"
     )
+    found = "SELECT t.host, t.device, t.meter, t.start_s, t.length_s FROM tracked t"
+    # A union of joins, because an engine joins by hash what is equal, and not what is one thing or another.
+    doubled = " UNION ".join(f"{found} {join} AND {touches} AND {way}" for way in alike)
     connection.execute(
         f"""INSERT INTO doubled
         WITH tracked AS (SELECT DISTINCT {_WINDOW}, component, method, {_HOUR} AS hour_s {of_hours} AND meter >= ?),
         others AS (SELECT DISTINCT {_WINDOW}, component, {_HOUR} AS hour_s {of_hours} AND {before})
-        SELECT t.host, t.device, t.meter, t.start_s, t.length_s FROM tracked t {join}
-        AND {touches} AND a.device = t.device
-        UNION
-        SELECT t.host, t.device, t.meter, t.start_s, t.length_s FROM tracked t {join}
-        AND {touches} AND t.method = 'estimated' AND a.component = t.component""",
+        {doubled}""",
         [AFTER_AGENTS, AFTER_AGENTS],
     )
 

@@ -1,12 +1,13 @@
 """The open minute of each process: one row, overwritten as the minute goes on, and who is alive to go on with it.
 
-A body: {"day", "energy": [[key, start_s, length_s, seen_ms, energy_uj, spread_uj] …], "work": [[key, …] …]}, keys by their numbers
+A body is its SHA-256, a space, and {"day", "energy": [[key, start_s, length_s, seen_ms, energy_uj, spread_uj] …], "work": [[key, …] …]}, keys by their numbers
 of that recorded day; with ``keys``, [[number, body] …], once the rows that explain them have left for a segment.
 """
 
 import json
 import os
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +53,7 @@ def written(facts: Sequence[Amounts], numbers: Sequence[int], day: int) -> str:
     pairs = list(zip(facts, numbers, strict=True))
     energy = [(number, *fact[1:]) for fact, number in pairs if type(fact) is EnergyFact]
     work = [(number, *fact[1:]) for fact, number in pairs if type(fact) is WorkFact]
-    return json.dumps({"day": day, "energy": energy, "work": work}, separators=(",", ":"))
+    return _sealed({"day": day, "energy": energy, "work": work})
 
 
 def day_of(body: str) -> int:
@@ -81,7 +82,13 @@ def with_keys(body: str, keys: Mapping[int, str]) -> str:
     found = _parsed(body)
     used = {row[0] for kind in ("energy", "work") for row in found.get(kind, ())} & keys.keys()
     found["keys"] = [*found.get("keys", ()), *([number, keys[number]] for number in sorted(used))]
-    return json.dumps(found, separators=(",", ":"), ensure_ascii=False)
+    return _sealed(found)
+
+
+def _sealed(found: Mapping[str, Any]) -> str:
+    """The text behind its own digest: a journal has no chain to hold it against, and a flipped digit would become a fact."""
+    text = json.dumps(found, separators=(",", ":"), ensure_ascii=False)
+    return f"{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()} {text}"
 
 
 Window = tuple[type, Key, int, int]
@@ -122,8 +129,11 @@ def _ints(rest: Sequence[Any], count: int) -> list[int]:
 
 
 def _parsed(body: str) -> dict[str, Any]:
+    digest, _, text = body.partition(" ")
+    if sha256(text.encode("utf-8", "surrogateescape")).hexdigest() != digest:
+        raise BadBody("not a journal as it was written: its digest does not hold")
     try:
-        found = json.loads(body)
+        found = json.loads(text)
         int(found["day"])
     except (KeyError, TypeError, ValueError) as wrong:
         raise BadBody(f"not a journal: {wrong!r}") from None
