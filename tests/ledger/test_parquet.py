@@ -25,9 +25,11 @@ keys = st.builds(Key, meter=texts, host=texts, pue_milli=st.integers(0, 3000), d
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(EnergyFact, keys, counts, counts, counts, counts, counts),
     st.builds(WorkFact, keys, counts, counts, counts, counts, counts, counts),
-    st.builds(RunFact, st.just("began"), texts, texts, counts, run=texts, job=texts, clock_offset_ms=st.none() | counts,
-              energy_uj=st.none() | counts),  # fmt: skip
-)
+    st.builds(
+        RunFact, st.just("began"), texts, texts, counts, run=texts, job=texts, clock_offset_ms=st.none() | counts,
+        energy_uj=st.none() | counts,
+    ),
+)  # fmt: skip
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -111,11 +111,15 @@ def _priced(connection: Any, scope: Scope, *, rolled: bool) -> list[Priced]:
     order = ", ".join(str(n + 1) for n in range(len(keys)))
     own = (*columns, "component", "device_model", "method", "use", "pue_milli", "priced_by", "zone", "start_s", "length_s")
     by_window = ", ".join(dict.fromkeys(own))
-    # First by window: a fleet's rows are a hundred times as many, and none of them needs a join and wide products of its own.
+    # First by window: a fleet's rows are a hundred times as many, and none of them needs a join and wide products of its own.  All
+    # jobs of a fleet are too many for that to pay.
+    few = scope.kind != "job" or scope.name is not None
+    summed = "SUM(energy_uj) AS energy_uj, SUM(spread_uj) AS spread_uj, SUM(priced) AS priced, COUNT(*) AS facts"
+    amounts, grouped = (summed, f"GROUP BY {by_window}") if few else ("energy_uj, spread_uj, priced, 1 AS facts", "")
     sql = (
         f"SELECT {listed}, {', '.join(sums)}, CAST(SUM(e.facts) AS BIGINT), MIN(e.start_s), MAX(e.start_s + e.length_s) FROM"
-        f" (SELECT {by_window}, SUM(energy_uj) AS energy_uj, SUM(spread_uj) AS spread_uj, SUM(priced) AS priced, COUNT(*) AS facts"
-        f" FROM energy WHERE priced_by IS {'NOT ' if rolled else ''}NULL AND {where} GROUP BY {by_window}) e JOIN slots s"
+        f" (SELECT {by_window}, {amounts} FROM energy"
+        f" WHERE priced_by IS {'NOT ' if rolled else ''}NULL AND {where} {grouped}) e JOIN slots s"
         f" ON e.zone = s.zone AND e.start_s = s.start_s AND e.length_s = s.length_s GROUP BY {order} ORDER BY {order}"
     )
     return [_made(row, len(columns)) for row in connection.execute(sql, given).fetchall()]

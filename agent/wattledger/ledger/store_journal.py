@@ -1,7 +1,8 @@
 """The open minute of each process: one row, overwritten as the minute goes on, and who is alive to go on with it.
 
-A body is its SHA-256, a space, and {"day", "energy": [[key, start_s, length_s, seen_ms, energy_uj, spread_uj] …], "work": [[key, …] …]}, keys by their numbers
-of that recorded day; with ``keys``, [[number, body] …], once the rows that explain them have left for a segment.
+A body is its SHA-256, a space, and {"day", "energy": [[key, start_s, length_s, seen_ms, energy_uj, spread_uj] …], "work": [[key,
+…] …]}, keys by their numbers of that recorded day; with ``keys``, [[number, body] …], once the rows that explain them have left
+for a segment.
 """
 
 import json
