@@ -169,14 +169,12 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def names(self, prefix: str) -> list[str]:
-        found = []
-        skip = len(os.path.join(self._root, ""))
+    def names(self, prefix: str) -> list[str]:  # by text: a Path for each of a year's 365,000 manifests takes 20 s
+        found, skip = [], len(os.path.join(self._root, ""))
         for base, folders, files in os.walk(os.path.join(self._root, prefix)):
             folders[:] = [folder for folder in folders if not folder.startswith(".")]
-            # By text: a fleet's year has 365,000 manifests, and a Path for each takes 20 seconds.
-            under = f"{base[skip:].rstrip(os.sep).replace(os.sep, '/')}/" if len(base) >= skip and base[skip:] else ""
-            found += [under + file for file in files if not file.startswith(".")]
+            under = base[skip:].replace(os.sep, "/")
+            found += [f"{under}/{file}".strip("/").replace("//", "/") for file in files if not file.startswith(".")]
         return found
 
     def open(self, name: str) -> BinaryIO:
