@@ -46,7 +46,7 @@ def test_old_days_are_rolled_up_as_the_settings_say(front: Front, monkeypatch: p
 
 def test_a_single_hosts_young_days_are_left_alone(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WATTLEDGER_LEDGER_KEEP_MINUTES_DAYS", "100000")
-    assert front("ledger", "compact", "--ledger", "books").out == "nothing to compact\n"
+    assert front("ledger", "compact", "--ledger", "books").out.startswith("nothing to compact: no sealed day is old enough")
 
 
 def test_the_day_that_goes_on_is_never_compacted(front: Front) -> None:

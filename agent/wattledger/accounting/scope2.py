@@ -234,7 +234,8 @@ def _without_residual(cells: Sequence[_Cell], averages: Mapping[str, Sequence[Pr
         stood = [cell for cell in cells if cell.zone == zone and cell.pieces[-1].category == "grid-average"]
         energy_uj = sum(cell.pieces[-1].energy_uj for cell in stood)
         if energy_uj:
-            text = f"no residual mix is known for {zone or 'no zone'}: the grid average stands in for {_mwh(energy_uj)}"
+            where = f"for {zone}" if zone else "where no zone is"
+            text = f"no residual mix is known {where}: the grid average stands in for {_mwh(energy_uj)}"
             said.append(Disclosure("no-residual-mix", text, zone, energy_uj))
             said += _boundaries(zone, by_boundary(averages[zone], [window for cell in stood for window in cell.windows]))
     return said
@@ -292,4 +293,7 @@ def _refused(said: Sequence[Disclosure]) -> set[str]:
 
 
 def _mwh(energy_uj: int) -> str:
-    return f"{energy_uj / UJ_PER_KWH / 1000:.6g} MWh"
+    kwh = energy_uj / UJ_PER_KWH
+    if kwh < 0.001:
+        return "less than 1 Wh"
+    return f"{kwh:.3g} kWh" if kwh < 1 else f"{kwh / 1000:.6g} MWh"

@@ -7,7 +7,7 @@ import pytest
 from tests.core.made import GPU, at, claim, counter, full, used
 
 from wattledger.core.facts import EnergyFact, GapFact, RunFact
-from wattledger.core.model import Workload
+from wattledger.core.model import Batch, Instant, Workload
 from wattledger.core.pipeline import Pipeline
 from wattledger.ledger.store import Store
 from wattledger.runtime.books import keeper as keeping
@@ -70,6 +70,24 @@ def test_an_open_minute_is_journalled_and_no_fact_yet(rig: Rig) -> None:
     assert rig.written_uj() == 0
     rig.keeper.commit(final=True)
     assert rig.written_uj() == 100 * 1_000_000
+
+
+@pytest.mark.parametrize("step_s", [86_400, -86_400])
+def test_a_clock_that_was_stepped_keeps_no_minute_open_and_cuts_no_later_one_up(rig: Rig, step_s: int) -> None:
+    for second in range(0, 50, 10):
+        rig.second(second, 100 if second else 0)
+    for second in range(0, 50, 10):
+        now = Instant(at(60 + second).mono_ns, at(step_s + 60 + second).wall_ns)
+        reading = counter(GPU, 60 + second, rig.joules + 100 * (second // 10 + 1))._replace(at=now)
+        busy = used(GPU.id, "pid:1", 60 + second, 60 + second)
+        step = rig.pipeline.step(Batch(reading.at, True, (reading, busy)))
+        rig.keeper.take(step, rig.pipeline)
+        rig.time_s = step_s + 60 + second
+        rig.keeper.commit()
+    rig.keeper.commit(final=True)
+    found = [fact.start_s for fact in rig.facts() if isinstance(fact, EnergyFact)]
+    assert len(found) == len(set(found)) <= 3
+    assert rig.written_uj() == 900 * 1_000_000
 
 
 def test_a_disk_that_takes_nothing_loses_nothing(tmp_path: Path) -> None:

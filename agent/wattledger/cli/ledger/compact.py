@@ -48,7 +48,7 @@ def command(**given: Any) -> None:
         rows = [{**one._asdict(), "sources": len(one.sources), "file": one.file} for one in made]
         click.echo(json.dumps(rows))
     elif not made:
-        click.echo("nothing to compact")
+        click.echo("nothing to compact: no sealed day is old enough ([ledger] keep_minutes_days) or may be coarser")
 
 
 def _place(given: str | None, config: Config) -> str | Path:

@@ -48,4 +48,4 @@ def _print(sealed: list[Manifest]) -> None:
         by = ", signed" if manifest.signature else ""
         click.echo(f"{segment.day}: {segment.count} facts, {size}, root {segment.root[:16]}…{by}")
     if not sealed:
-        click.echo("nothing to seal: no closed day is open")
+        click.echo("nothing to seal: a day is sealed when it is over (UTC), and every one that is over has been")

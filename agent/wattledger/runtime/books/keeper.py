@@ -167,7 +167,7 @@ class Keeper:
                         self._open[window] = minute
                     else:
                         held.add(minute)
-                    self._newest_s = max(self._newest_s, start_s)
+                self._newest_s = max(minutes, default=self._newest_s)
             self._waiting += [self._gap(gap) for gap in taken.gaps]
         while self._notes:
             note = self._notes.popleft()
@@ -194,9 +194,10 @@ class Keeper:
 
     def _cut(self, final: bool) -> tuple[list[Window], list[EnergyFact | WorkFact]]:
         now_s = self._now().wall_ns // 1_000_000_000
-        # A clock that was stepped back must not keep a minute open for an hour: what is older than the newest minute is over, too.
-        old_s = self._newest_s - MINUTE_S
-        over = [w for w in self._open if final or now_s >= w.start_s + w.length_s + GRACE_S or w.start_s < old_s]
+        # A clock that was stepped must not keep a minute open for an hour: what is far from the newest minute, before or after,
+        # is over.
+        at_s = self._newest_s
+        over = [w for w in self._open if final or now_s >= w.start_s + w.length_s + GRACE_S or abs(w.start_s - at_s) > MINUTE_S]
         still: list[EnergyFact | WorkFact] = []
         for window in self._open.keys() - set(over):
             still += self._scribe.facts(window, self._open[window], self._devices)

@@ -44,7 +44,8 @@ COARSEST_FINE_S = 1.0  # boundaries are stamps on a grid of a second or more (de
 SERVED = ("prometheus", "jsonl", "console")
 NEUTRAL = {"pue": 1.0, "rest_share": 0.0, "rest_offset": 0.0, "rest_off": 0.0}
 FIXED = ("agent.listen", "agent.socket", "agent.state", "agent.labels", "agent.series", "agent.series_keep_s", "agent.web_config",
-         "agent.interval_s", "agent.fine_boundaries", "paths.sysfs", "paths.procfs")  # fmt: skip
+         "agent.interval_s", "agent.fine_boundaries", "paths.sysfs", "paths.procfs", "ledger.enabled", "ledger.path",
+         "ledger.commit_interval_s")  # fmt: skip
 
 
 class Edges:
