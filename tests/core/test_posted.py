@@ -73,6 +73,17 @@ def test_who_meters_a_tree_keeps_its_spans_part_and_nobody_elses() -> None:
     assert sum(energy.values()) == 50_000_000
 
 
+def test_what_a_tree_drew_outside_its_spans_is_in_no_runs_books() -> None:
+    own, everybodys = Pipeline(own_only=True), Pipeline()
+    batches = [
+        full(0, claim("pid:1", TREE), counter(CPU, 0, 0), *both(0)),
+        full(2, enter(1, 0.5), leave(1, 1.5), counter(CPU, 2, 100), *both(2)),
+    ]
+    energy = kept(*[own.step(batch) for batch in batches])[MINUTE].energy_uj
+    assert {workload.job for workload, *_ in energy} == {"span 1"}
+    assert sum(energy.values()) < sum(kept(*[everybodys.step(batch) for batch in batches])[MINUTE].energy_uj.values())
+
+
 def both(time_s: float) -> tuple[Activity, Activity]:
     return used("cpu", "pid:1", time_s, time_s, "cpu_ns"), used("cpu", "pid:2", time_s, time_s, "cpu_ns")
 

@@ -281,7 +281,7 @@ class Pipeline:
             )
             shares.slices(tree, part)
             left_uj = shares.left_uj.setdefault(tree, [0] * len(slices))
-            self._posting.part(tree, self.spans.post(slices, part, left_uj), key)
+            self._posting.part(tree, *self.spans.post(slices, part, left_uj), key)
         self._posting.split(divided, key)
 
     def _share_rest(self, rest: Rest, trees: Mapping[Workload, list[Slice]], shares: LaneShares) -> None:

@@ -41,8 +41,12 @@ class Posting:
         """The device whose energy is handed out next, and the unit of activity by which it is divided."""
         self._posted.lane(curve, self._at, unit)
 
-    def part(self, tree: Workload, posted: Mapping[Workload, tuple[int, int]], key: Lane) -> None:
-        """A tree's part of one device, (active, held) by span."""
+    def part(
+        self, tree: Workload, posted: Mapping[Workload, tuple[int, int]], outside: tuple[int, int], key: Lane
+    ) -> None:
+        """A tree's part of one device, (active, held) by span, and what it got outside all spans."""
+        if any(outside):
+            self._hand_out(self._claims.named(tree, tree), key, *outside)
         for workload, (active_uj, held_uj) in posted.items():
             named = self._claims.named(workload, tree)
             self._hand_out(named, key, active_uj, held_uj)

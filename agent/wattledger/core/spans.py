@@ -16,6 +16,9 @@ THREAD_SHARE_G95 = 1.25
 BLIND_SHARE_G95 = 3.0
 
 
+Posting = tuple[dict[Workload, tuple[int, int]], tuple[int, int]]
+
+
 class Slice(NamedTuple):
     """A stretch of a cell between two boundaries: who is innermost, who is open, and the process's CPU clock over it.
 
@@ -181,8 +184,9 @@ class SpanBook:
 
     # --- handing out ----------------------------------------------------------------------------------------------------
 
-    def post(self, slices: Sequence[Slice], part: LanePart, left_uj: list[int]) -> dict[Workload, tuple[int, int]]:
-        """Give a tree's part of one device to its spans; returns (active, held) by workload, which sums to the part exactly.
+    def post(self, slices: Sequence[Slice], part: LanePart, left_uj: list[int]) -> Posting:
+        """Give a tree's part of one device to its spans; returns (active, held) by span's workload, and outside all spans, which
+        sum to the part exactly.
 
         ``left_uj`` gathers, slice by slice, what the tree leaves to others.  The inner loop of everything: a program may cross
         thousands of boundaries a second.
@@ -191,6 +195,7 @@ class SpanBook:
         actives = split(part.active_uj, part.weights if any(part.weights) else lengths)
         helds = split(part.held_uj, part.idles_uj if any(part.idles_uj) else lengths) if part.held_uj else lengths
         posted: dict[Workload, tuple[int, int]] = {}
+        outside = 0, 0
         table_per_ns = part.table_uj / max(1, sum(lengths))
         for i, piece in enumerate(slices):
             active_uj, held_uj = actives[i], helds[i] if part.held_uj else 0
@@ -202,13 +207,13 @@ class SpanBook:
                 if part.peak_uw > lane.peak_uw:
                     lane.peak_uw = part.peak_uw
             if not piece.innermost:
-                _tally(posted, part.tree, active_uj, held_uj)
+                outside = outside[0] + active_uj, outside[1] + held_uj
             elif len(piece.innermost) == 1:
                 _give(piece.innermost[0], part, active_uj, held_uj)
                 _tally(posted, piece.innermost[0][0].workload, active_uj, held_uj)
             else:
                 _give_each(piece.innermost, part, (active_uj, held_uj), posted)
-        return posted
+        return posted, outside
 
     def note_others(self, slices: Sequence[Slice], left_uj: Sequence[int], others_uj: Mapping[Workload, int]) -> None:
         """What the rest of the host drew, to every span by what its tree left of each slice: own and others add up to the

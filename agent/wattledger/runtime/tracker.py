@@ -242,7 +242,7 @@ class Tracker:
         launcher = host.launcher_pid(environ)
         root = launcher if launcher is not None else os.getpid()
         tree = Workload(f"pid {root}")
-        books = Books("track", job_run_id(environ) or "", apart=tree)
+        books = Books("track", job_run_id(environ) or "")
         plan = Plan(Scope(tree, (root,), whole_machine=spec.scope == "host"), on_step=self._settle, books=books)
         plan = plan._replace(marks=partial(self._marks, tree=tree, own_clock=launcher is None))
         try:

@@ -46,11 +46,6 @@ def test_a_share_may_be_off_by_what_could_be_anothers_and_by_no_more() -> None:
     assert energies(Scribe(METER).facts(WINDOW, minute("", train=900, eval=100), DEVICES))["train"].spread_uj == 0
 
 
-def test_what_no_span_covers_is_nobodys_run() -> None:
-    meter = METER._replace(apart=Workload("pid 7"))
-    assert energies(Scribe(meter).facts(WINDOW, minute(train=5, tree=7), DEVICES)).keys() == {"train"}
-
-
 def test_a_run_of_the_whole_host_gets_all_of_it() -> None:
     meter = METER._replace(own=Workload("all"))
     [fact] = Scribe(meter).facts(WINDOW, minute(train=5, eval=7, idle=8), DEVICES)

@@ -85,7 +85,7 @@ def test_what_the_books_know_of_the_grid_is_read_and_books_that_cannot_be_read_k
 def driven(folder: Path, seconds: range) -> list[SpanAccount]:
     """A program's run of which the machine's other half is not: read each ten seconds, by a clock that is handed in."""
     time_s = 0.0
-    meter = Meter("track:1", "node-1", "r-1", apart=TREE)
+    meter = Meter("track:1", "node-1", "r-1")
     keeper, pipeline = Keeper(Plan(folder, meter, 5.0), now=lambda: at(time_s)), Pipeline(own_only=True)
     settled: list[SpanAccount] = []
     for time_s in seconds:

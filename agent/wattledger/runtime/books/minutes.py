@@ -19,15 +19,13 @@ class Meter(NamedTuple):
     """Who keeps the books: its id (``agent:…``, ``track:…``, ``run:…``), host, and the run that its energy is of, where all is of
     one.
 
-    ``own``: whatever was measured was for this workload (a run of the whole host).  ``apart``: the process tree's own name, under
-    which stands what no span covered: nobody's run.
+    ``own``: whatever was measured was for this workload (a run of the whole host).
     """
 
     id: str
     host: str
     run: str = ""
     own: Workload | None = None
-    apart: Workload | None = None
 
 
 class Window(NamedTuple):
@@ -54,7 +52,7 @@ class Scribe:
         self._forget()
 
     def _forget(self) -> None:
-        self._keys: dict[tuple[str, int], dict[EnergyKey, Key | None]] = {}
+        self._keys: dict[tuple[str, int], dict[EnergyKey, Key]] = {}
         self._same: dict[Key, Key] = {}
         self._made = 0
 
@@ -80,8 +78,6 @@ class Scribe:
                 key = keys[share]
             except KeyError:
                 key = keys[share] = self._key(share, window, devices.get(share[1]))
-            if key is None:
-                continue
             _, device, method, use = share
             others_uj = whole_uj[device, method] - uj if use == "active" else 0
             spread_uj = int(doubts.get(device, 0.0) * min(uj, others_uj))
@@ -95,17 +91,13 @@ class Scribe:
         sums: dict[Key, list[int]] = {}
         for workload, counts in minute.work.items():
             key = self._key((workload, "", "", ""), window, None)
-            if key is not None:
-                sums[key] = [a + b for a, b in zip(sums.get(key, (0, 0, 0, 0)), counts, strict=True)]
+            sums[key] = [a + b for a, b in zip(sums.get(key, (0, 0, 0, 0)), counts, strict=True)]
         return [WorkFact(key, window.start_s, window.length_s, *counts) for key, counts in sums.items()]
 
-    def _key(self, share: tuple[Workload, str, str, str], window: Window, device: Device | None) -> Key | None:
-        """``None``: nobody's."""
+    def _key(self, share: tuple[Workload, str, str, str], window: Window, device: Device | None) -> Key:
         meter, (workload, *_) = self._meter, share
         if meter.own is not None:
             workload = meter.own
-        elif workload == meter.apart:
-            return None
         kind, model = ("", "") if device is None else (device.kind, device.model)
         run = dict(workload.labels).get(RUN_LABEL, meter.run)
         labels = tuple(pair for pair in workload.labels if pair[0] != RUN_LABEL)

@@ -25,13 +25,12 @@ class Books(NamedTuple):
     """What a session's books are asked to be.
 
     ``kind``: who keeps them; ``run``: the run that all of it is of, if there is one; ``own``: whatever is measured was for this
-    workload; ``apart``: what stands under this name is nobody's.
+    workload.
     """
 
     kind: Literal["agent", "track", "run"]
     run: str = ""
     own: Workload | None = None
-    apart: Workload | None = None
     say: Callable[[str], None] | None = None
 
 
@@ -40,7 +39,7 @@ def open_books(config: Config, environ: Mapping[str, str], books: Books, host: s
     folder = configured_folder(config, environ, agent=books.kind == "agent")
     if not config["ledger.enabled"] or folder is None:
         return None
-    meter = Meter(f"{books.kind}:{secrets.token_hex(8)}", host, books.run, books.own, books.apart)
+    meter = Meter(f"{books.kind}:{secrets.token_hex(8)}", host, books.run, books.own)
     interval_s = min(60.0, max(0.1, config["ledger.commit_interval_s"]))
     settled = Settled(int(config["grid.settle_h"] * 3600), providers(config)) if books.kind == "agent" else None
     keeper = Keeper(Plan(folder, meter, interval_s, hold=books.kind == "agent"), books.say, settled)
