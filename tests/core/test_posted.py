@@ -54,6 +54,17 @@ def test_a_minute_without_energy_in_a_long_cell_has_no_row_but_was_seen() -> Non
     assert minutes.keys() == {MINUTE, MINUTE + 60}
 
 
+def test_a_time_that_nobody_metered_was_not_seen() -> None:
+    pipeline = Pipeline()
+    # The register begins anew somewhere between second 1 and second 61.
+    read = [(0, 0), (1, 100), (61, 3), (62, 13), (63, 23)]
+    steps = [pipeline.step(full(second, counter(GPU, second, joules))) for second, joules in read]
+    minutes = kept(*steps)
+    assert [(gap.start, gap.end) for step in steps for gap in step.gaps] == [(at(1), at(61))]
+    assert minutes[MINUTE].seen_ns["GPU-0", "counter"] == 1 * S
+    assert minutes[MINUTE + 60].seen_ns["GPU-0", "counter"] == 2 * S
+
+
 def test_a_wall_clock_that_was_stepped_moves_the_labels_and_no_joule() -> None:
     pipeline = Pipeline()
     pipeline.step(full(0, counter(GPU, 0, 0)))

@@ -12,7 +12,7 @@ class EnergyCurve:
     telescopic: stretches that cover the cell sum to it, as ints.
     """
 
-    __slots__ = ("_cums", "_holes", "_times", "device", "known_uw", "method")
+    __slots__ = ("_blind", "_cums", "_holes", "_times", "device", "known_uw", "method")
 
     def __init__(self, interval: Interval) -> None:
         self.device: Device = interval.device
@@ -21,11 +21,13 @@ class EnergyCurve:
         self._times: list[int] = [interval.start.mono_ns]
         self._cums: list[int] = [0]
         self._holes: set[int] = set()  # ends of holes: knots that must stay
+        self._blind: list[tuple[int, int]] = []  # the holes themselves
 
     def add(self, interval: Interval) -> None:
         """Append an interval; one that does not begin where the last ended leaves a flat hole (unknown, not invented)."""
         if interval.start.mono_ns > self.end_ns:
             self._holes |= {self.end_ns, interval.start.mono_ns}
+            self._blind.append((self.end_ns, interval.start.mono_ns))
             self._times.append(interval.start.mono_ns)
             self._cums.append(self._cums[-1])
         self._times.append(interval.end.mono_ns)
@@ -49,6 +51,11 @@ class EnergyCurve:
     def mean_uw(self) -> int:
         """Mean power over the open cell."""
         return self.energy_uj * NS_PER_S // self.span_ns if self.span_ns else 0
+
+    def seen_ns(self, start_ns: int, end_ns: int) -> int:
+        """How much of a stretch that lies within the curve was metered: all of it but the holes."""
+        blind = sum(max(0, min(end_ns, until) - max(start_ns, since)) for since, until in self._blind)
+        return end_ns - start_ns - blind
 
     def cut(self, ends_ns: list[int]) -> list[int]:
         """Energy of each stretch ending at ``ends_ns`` (ascending); the first begins with the curve, the last ends with it."""
@@ -88,4 +95,4 @@ class EnergyCurve:
         """Begin the next cell where this one ended."""
         if self.span_ns >= max(self.device.refresh_ns, 1) and self.energy_uj:
             self.known_uw = self.mean_uw()
-        self._times, self._cums, self._holes = [self.end_ns], [0], set()
+        self._times, self._cums, self._holes, self._blind = [self.end_ns], [0], set(), []

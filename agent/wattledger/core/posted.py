@@ -67,7 +67,8 @@ class Posted:
             until_ns = min(end_ns, (minute_s + MINUTE_S) * NS_PER_S)
             minute = self._minute(minute_s)
             lane = curve.device.id, curve.method
-            minute.seen_ns[lane] = minute.seen_ns.get(lane, 0) + until_ns - start_ns
+            seen_ns = curve.seen_ns(start_ns - shift_ns, until_ns - shift_ns)
+            minute.seen_ns[lane] = minute.seen_ns.get(lane, 0) + seen_ns
             minute.shared_by[curve.device.id] = unit
             minutes.append(minute)
             ends_ns.append(until_ns - shift_ns)

@@ -16,7 +16,7 @@ THREAD_SHARE_G95 = 1.25
 BLIND_SHARE_G95 = 3.0
 
 
-Posting = tuple[dict[Workload, tuple[int, int]], tuple[int, int]]
+Given = tuple[dict[Workload, tuple[int, int]], tuple[int, int]]
 
 
 class Slice(NamedTuple):
@@ -184,7 +184,7 @@ class SpanBook:
 
     # --- handing out ----------------------------------------------------------------------------------------------------
 
-    def post(self, slices: Sequence[Slice], part: LanePart, left_uj: list[int]) -> Posting:
+    def post(self, slices: Sequence[Slice], part: LanePart, left_uj: list[int]) -> Given:
         """Give a tree's part of one device to its spans; returns (active, held) by span's workload, and outside all spans, which
         sum to the part exactly.
 
