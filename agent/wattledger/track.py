@@ -26,44 +26,7 @@ _naming = allocate_lock()
 _current: ContextVar["Run | None"] = ContextVar("wattledger_run", default=None)
 
 
-class Nobody:
-    """In the tracker's place where the meter cannot even be loaded: a user who may not read the interpreter's own library."""
-
-    def __init__(self, why: Exception) -> None:
-        self._why = why
-        if sys.stderr is None:
-            return  # print would take standard output instead, which is not ours
-        try:
-            print(f"wattledger: nothing is measured: {why!r}", file=sys.stderr)
-        except (OSError, ValueError):
-            return  # a closed standard error is the user's wish
-
-    def around(self) -> None:
-        return None
-
-    def enter(self, run: "Run", whole: "Run | None") -> None:
-        return None
-
-    def leave(self, run: "Run") -> None:
-        run._left = True
-
-    def add_work(self, run: "Run", counts: tuple[int, int, int, int]) -> None:
-        return None
-
-    def footprint(self, run: "Run") -> "Nobody":
-        return self
-
-    energy_j = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """A footprint of which nothing is known."""
-        return {"schema": "wattledger.footprint/1", "notes": [str(self)]}
-
-    def __str__(self) -> str:
-        return f"not measured: {self._why!r}"
-
-
-_nobody: Nobody | None = None
+_nobody: Any = None
 
 
 def _tracker() -> Any:
@@ -73,10 +36,20 @@ def _tracker() -> Any:
         try:
             from wattledger.runtime.tracker import TRACKER
         except Exception as failure:
+            from wattledger.nobody import Nobody
+
             _nobody = Nobody(failure)
         else:
             return TRACKER
     return _nobody
+
+
+def current() -> "Run | None":
+    """The innermost run that is open here (in this context), for integrations."""
+    run = _current.get()
+    while run is not None and run._left:
+        run = run.parent  # it was left in another context
+    return run
 
 
 class Run:
@@ -172,11 +145,7 @@ class Track:
     def begin(self, whole: Run | None) -> Run:
         """Enter a new run, or another piece of ``whole``."""
         tracker = _tracker()
-        parent = _current.get()
-        while parent is not None and parent._left:
-            parent = parent.parent  # it was left in another context
-        if parent is None:
-            parent = tracker.around()
+        parent = current() or tracker.around()
         run = Run(self, parent)
         self._open.append(run)
         _current.set(run)

@@ -11,7 +11,8 @@ from tests.ledger.made import NOON_S, energy, key
 from wattledger.accounting.report_ask import Ask, Rules
 from wattledger.accounting.report_rows import to_dict
 from wattledger.accounting.reports import report
-from wattledger.cli.report_view import csv_text, table
+from wattledger.cli.report_csv import csv_text
+from wattledger.cli.report_view import table
 from wattledger.core.facts import EnergyFact, IntensityFact
 from wattledger.ledger.books import Books, Span
 from wattledger.ledger.store import Store

@@ -101,10 +101,10 @@ def both(time_s: float) -> tuple[Activity, Activity]:
 
 def test_tokens_stand_in_the_minute_in_which_they_were_said() -> None:
     pipeline = Pipeline()
-    works = [Work(job("a"), at(second), 1, 2, 3, 4) for second in (1, 2, 61)]
+    works = [Work(job("a"), at(second), 1, 2, 3, 4, steps=5) for second in (1, 2, 61)]
     minutes = kept(pipeline.step(Batch(at(62), True, tuple(works))))
-    assert minutes[MINUTE].work == {job("a"): [2, 4, 6, 8]}
-    assert minutes[MINUTE + 60].work == {job("a"): [1, 2, 3, 4]}
+    assert minutes[MINUTE].work == {job("a"): [2, 4, 6, 8, 10]}
+    assert minutes[MINUTE + 60].work == {job("a"): [1, 2, 3, 4, 5]}
 
 
 def test_two_shares_of_one_name_are_one_sum() -> None:
@@ -123,10 +123,14 @@ def test_parts_of_a_minute_add_up() -> None:
     key = (job("a"), "GPU-0", "counter", "active")
     for minute in (first, second):
         minute.energy_uj[key], minute.seen_ns["GPU-0", "counter"], minute.shared_by["GPU-0"] = 5, 7, "sm_ns"  # type: ignore[index]
-        minute.add_work(job("a"), (1, 0, 0, 2))
+        minute.add_work(job("a"), (1, 0, 0, 2, 1))
+        minute.add_tokens((job("a"), "gpu", "counter"), (1, 2, 3, 4))
+        minute.weak.add(job("a"))
     first.add(second)
     assert (first.energy_uj, first.seen_ns) == ({key: 10}, {("GPU-0", "counter"): 14})
-    assert first.work == {job("a"): [2, 0, 0, 4]}
+    assert first.work == {job("a"): [2, 0, 0, 4, 2]}
+    assert first.tokens == {(job("a"), "gpu", "counter"): [2, 4, 6, 8]}
+    assert first.weak == {job("a")}
 
 
 def test_a_minute_in_which_a_device_drew_nothing_gives_nobody_a_row() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wattledger.core.facts import EnergyFact, GapFact, IntensityFact, Key, RunFact, WorkFact
+from wattledger.core.facts import AllocationFact, EnergyFact, GapFact, IntensityFact, Key, RunFact, WorkFact
 from wattledger.ledger.body import encode, encode_key
 from wattledger.ledger.chain import genesis, link
 from wattledger.ledger.store import Store
@@ -30,6 +30,19 @@ def energy(i: int = 0, *, start_s: int = NOON_S, uj: int = 1_000_000, of: Key | 
 def work(i: int = 0, *, start_s: int = NOON_S, generated: int = 64) -> WorkFact:
     of = Key(meter="agent:gpu-7", host="gpu-7", zone="DE", job=f"job-{i}", model="m")
     return WorkFact(of, start_s, 60, 812, 0, generated, 1)
+
+
+def divided(*uj: int, start_s: int = NOON_S, weak: bool = False, of: Key | None = None) -> AllocationFact:
+    """What job-0's energy of a minute went into, on GPUs: prompt, generated, standby and overhead."""
+    whole = key()._replace(device="", device_model="", use="") if of is None else of
+    return AllocationFact(whole, start_s, 60, *uj, weak=weak)  # type: ignore[misc]
+
+
+def asked(request: str, *uj: int, start_s: int = NOON_S, tenant: str = "", of: Key | None = None, **more: Any) -> AllocationFact:
+    """What a request to job-0 got: prompt and generated; it asked with 10 tokens and got 20."""
+    whole = key()._replace(device="", device_model="", use="", component="", method="") if of is None else of
+    made = AllocationFact(whole, start_s, 2, *uj, request=request, tenant=tenant)  # type: ignore[misc]
+    return made._replace(prompt_tokens=10, generated_tokens=20)._replace(**more)
 
 
 def minute(count: int, *, start_s: int = NOON_S, uj: int = 1_000_000) -> list[EnergyFact]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from wattledger.runtime.web.pages import Serve
+from wattledger.runtime.web.pages import Route
 from wattledger.runtime.web.server import Web
 from wattledger.runtime.web.stream import Limits
 
@@ -30,7 +30,7 @@ class Reply(NamedTuple):
 
 @contextlib.contextmanager
 def served(
-    pages: Mapping[str, Serve], config_file: str = "", *, lines: list[str] | None = None, limits: Limits | None = None
+    pages: Mapping[str, Route], config_file: str = "", *, lines: list[str] | None = None, limits: Limits | None = None
 ) -> Iterator[Web]:
     """A started server on a free port of the loopback; ``lines``: what it says."""
     said: list[str] = [] if lines is None else lines
@@ -43,15 +43,16 @@ def served(
 
 
 def ask(
-    web: Web, path: str = "/metrics", method: str = "GET", *, tls: ssl.SSLContext | None = None, **headers: str
-) -> Reply:
+    web: Web, path: str = "/metrics", method: str = "GET", *, tls: ssl.SSLContext | None = None, body: bytes | None = None,
+    **headers: str,
+) -> Reply:  # fmt: skip
     """One request; ``Accept_Encoding`` is written with an underscore."""
     if tls is not None:
         connection: http.client.HTTPConnection = http.client.HTTPSConnection("localhost", web.port, timeout=WAIT_S, context=tls)
     else:
         connection = http.client.HTTPConnection("127.0.0.1", web.port, timeout=WAIT_S)
     with contextlib.closing(connection):
-        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(method, path, body, headers={name.replace("_", "-"): value for name, value in headers.items()})
         reply = connection.getresponse()
         return Reply(reply.status, dict(reply.getheaders()), reply.read())
 

@@ -13,6 +13,7 @@ from wattledger.accounting import prices
 from wattledger.accounting import prices_live as live
 from wattledger.accounting.explain import Slot, under
 from wattledger.accounting.explain_place import Place, place_of
+from wattledger.accounting.explain_tokens import Division, division
 from wattledger.accounting.report_ask import Rules
 from wattledger.accounting.reports import UnknownName
 from wattledger.ledger.body import canonical
@@ -45,7 +46,7 @@ class Story(NamedTuple):
     """A fact as it stands.  ``columns``: the row of the books; ``known``: by then; ``why_not``: reports do not count it, because.
 
     ``slots``: of an energy fact, its prices.  ``versions``: of an intensity, all that was ever said of its window; ``in_force``:
-    what holds there, of its signal and boundary.
+    what holds there, of its signal and boundary.  ``division``: of an allocation, what it divides.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Story(NamedTuple):
     slots: tuple[Slot, ...] = ()
     versions: tuple[Version, ...] = ()
     in_force: tuple[str, ...] = ()
+    division: Division | None = None
 
 
 def story(places: Sequence[str | Path], fact_id: str, rules: Rules, as_of_s: int | None = None) -> Story:
@@ -85,6 +87,8 @@ def _judged(books: Books, found: Story, rules: Rules, as_of_s: int | None) -> St
     row = found.columns
     if row["fact"] == "energy":
         found = found._replace(slots=tuple(_slots(books, row, rules, as_of_s)))
+    if row["fact"] == "allocation":
+        found = found._replace(division=division(books, row))
     if row["fact"] == "intensity":
         holds = _in_force(books, row, rules, as_of_s)
         versions = tuple(one._replace(in_force=not {*one.ids}.isdisjoint(holds)) for one in found.versions)
@@ -96,7 +100,7 @@ def _judged(books: Books, found: Story, rules: Rules, as_of_s: int | None) -> St
 
 def _row(books: Books, writer: str, seq: int) -> dict[str, Any]:
     with told("the books"):
-        sql = f"SELECT {', '.join(COLUMNS)} FROM facts_all WHERE writer = ? AND seq = ?"
+        sql = f"SELECT {', '.join(COLUMNS)} FROM {books.whole()} WHERE writer = ? AND seq = ?"
         rows = books.connection.execute(sql, [writer, seq]).fetchall()
     if rows:
         return dict(zip(COLUMNS, rows[0], strict=True))

@@ -9,9 +9,11 @@ from typing import Any
 
 from wattledger.accounting.explain import Figure, Slot, total
 from wattledger.accounting.explain_fact import Correcting, Story, Version
+from wattledger.accounting.explain_tokens import Division
 from wattledger.accounting.report_rows import EMISSIONS
 from wattledger.accounting.report_sums import MILLI, UG_PER_G
 from wattledger.accounting.reports import iso_time
+from wattledger.ledger.columns import TOKENS
 
 SCHEMA = "wattledger.explain/1"
 BASES = EMISSIONS  # name in the answer → basis
@@ -67,8 +69,23 @@ def story_dict(found: Story, as_of_s: int | None) -> dict[str, Any]:
     if found.slots:
         said |= {"formula": FORMULA, "slots": [slot_dict(slot) for slot in found.slots]}
         said["sum"] = _amounts(*total(found.slots), known=True)
+    if found.division is not None:
+        said |= _division(found.division, row)
     if row["fact"] == "intensity":
         said |= {"in_force": list(found.in_force), "versions": [_version(each) for each in found.versions]}
+    return said
+
+
+def _division(found: Division, row: dict[str, Any]) -> dict[str, Any]:
+    said: dict[str, Any] = {"weak": bool(row["weak"])}
+    if found.energy is not None:
+        said["divides"] = {"energy_facts": list(found.energy.ids), "energy_uj": found.energy.counts[0]}
+    if found.work is not None and any(found.work.counts):
+        said["work"] = {"facts": list(found.work.ids), **dict(zip((*TOKENS, "steps"), found.work.counts, strict=True))}
+    if found.windows is not None:
+        whole, mine = sum(found.windows.counts), row["prompt_uj"] + row["generated_uj"]
+        of = {"from": iso_time(found.from_s), "to": iso_time(found.to_s), "facts": list(found.windows.ids), "energy_uj": whole}
+        said["part_of"] = of | ({"fraction": mine / whole} if whole else {})
     return said
 
 

@@ -12,7 +12,8 @@ BUCKETS_S = {"hour": HOUR_S, "day": DAY_S}
 
 
 class Ask(NamedTuple):
-    """A report of ``kind``, of one ``name`` where given, over ``[from_s, to_s)``; ``by`` cuts each line by UTC hours or days.
+    """A report of ``kind``, of one ``name`` where given, over ``[from_s, to_s)``; ``by`` cuts each line by UTC hours or days,
+    or a model's among those who asked it (``tenant``).
 
     ``as_of_s`` is said in the answer; the books were opened with it.  ``marginal``: that basis beside the others.
     """
@@ -21,14 +22,14 @@ class Ask(NamedTuple):
     name: str | None = None
     from_s: int | None = None
     to_s: int | None = None
-    by: Literal["hour", "day"] | None = None
+    by: Literal["hour", "day", "tenant"] | None = None
     as_of_s: int | None = None
     marginal: bool = False
 
     @property
     def bucket_s(self) -> int | None:
         """How long the pieces are that windows are cut into, ``None``: not at all."""
-        return BUCKETS_S[self.by] if self.by is not None else DAY_S if self.kind == "day" else None
+        return DAY_S if self.by is None and self.kind == "day" else BUCKETS_S.get(self.by or "")
 
 
 def of_day(ask: Ask) -> Ask:

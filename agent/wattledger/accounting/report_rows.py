@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wattledger.accounting.report_sums import UG_PER_G, UJ_PER_J, Sums, parts
+from wattledger.accounting.report_token_rows import share_row, token_row
 from wattledger.accounting.reports import Line, Report, iso_day, iso_time
 from wattledger.ledger.query import GROUPS
 
@@ -69,7 +70,8 @@ def row(found: Report, line: Line) -> dict[str, Any]:
         part = found.coverage.part([line.group[0]], line.group[1] if ask.kind == "device" else None)
         said |= {"coverage": part} if part is not None else {}
     if ask.by is not None:
-        said["by"] = [{"start": _start(ask.by, piece), **_row(found, piece, shared=shared)} for piece in line.pieces]
+        pieces = [{"start": _start(ask.by, piece), **_row(found, piece, shared=shared)} for piece in line.pieces]
+        said["by"] = [share_row(share) for share in line.shares] if ask.by == "tenant" else pieces
     return said
 
 
@@ -92,6 +94,7 @@ def _row(found: Report, line: Line, *, shared: bool) -> dict[str, Any]:
             said["cost"] = {"value": float(sums.cost_micro() / 1_000_000), "currency": sums.currency}
     # Joules per token are a job's, a model's: all that a fleet drew over all its tokens would be neither's.
     said |= _work(line, float(energy_uj / UJ_PER_J) if found.ask.kind in PER_TOKEN and line.group else None)
+    said |= token_row(line.tokens, sums) if line.tokens is not None else {}
     if line.hosts:
         said |= {"hosts": len(line.hosts)}
     if line.runs:

@@ -4,16 +4,17 @@ The books do the sums (``ledger.query``); here prices are laid beside them, and 
 when now is, or ``as_of_s``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
-from wattledger.accounting.report_ask import DAY_S, Ask, Rules, of_day
+from wattledger.accounting.report_ask import BUCKETS_S, DAY_S, Ask, Rules, of_day
 from wattledger.accounting.report_coverage import Coverage, coverage
 from wattledger.accounting.report_prices import PriceLists, contract_time, has_market, price_lists
 from wattledger.accounting.report_slots import Slots, slots
 from wattledger.accounting.report_sums import Sums
+from wattledger.accounting.report_tokens import Found, Share, Tokens, tokens_of
 from wattledger.ledger import query
 from wattledger.ledger.books import Books
 from wattledger.ledger.query import Priced, Scope, Worked
@@ -31,7 +32,10 @@ class UnknownName(ValueError):
 
 
 class Line(NamedTuple):
-    """One row: of a ``group`` or, with ``bucket_s``, of a piece of its time.  ``work`` in the order of ``WorkFact``'s counts."""
+    """One row: of a ``group`` or, with ``bucket_s``, of a piece of its time.  ``work`` in the order of ``WorkFact``'s counts.
+
+    ``tokens``: of a model whose energy was divided among them; ``shares``: by tenant, where that was asked for.
+    """
 
     group: Group
     bucket_s: int | None
@@ -40,6 +44,8 @@ class Line(NamedTuple):
     hosts: tuple[str, ...] = ()
     runs: int = 0
     pieces: tuple["Line", ...] = ()
+    tokens: Tokens | None = None
+    shares: tuple[Share, ...] = ()
 
 
 class Report(NamedTuple):
@@ -67,15 +73,19 @@ def report(books: Books, ask: Ask, rules: Rules | None = None) -> Report:
     rules, ask = rules or Rules(), of_day(ask)
     if ask.from_s is not None and ask.to_s is not None and ask.from_s >= ask.to_s:
         raise ValueError("the report would end before it begins: --from must be before --to")
+    if ask.by == "tenant" and ask.kind != "model":
+        raise ValueError(f"tenants ask models, and no {ask.kind} is divided among them: report model --by tenant")
     scope = Scope(ask.kind, ask.name, ask.from_s, ask.to_s)
     counted = count(books, scope, ask, rules)
     work = query.work(books.connection, scope, ask.bucket_s)
-    if ask.name is not None and not counted.rows and not work:
+    sums = _sums(ask, counted)
+    tokens = tokens_of(books, ask, rules, sums)
+    if ask.name is not None and not counted.rows and not work and not tokens.tokens:
         _check_name(books, ask)
-    lines = _lines(ask, counted, work, books)
+    lines = _lines(ask, sums, work, tokens, books)
     total = _total(lines)
     covered = _coverage(books, scope, rules)
-    notes = (*_notes(books, ask, counted, covered, rules),)
+    notes = (*_notes(books, ask, counted, covered, rules), *_token_notes(lines))
     return Report(ask, lines, total, covered, _true_up(ask, total.sums), counted.lists.why_no_market, notes)
 
 
@@ -100,11 +110,17 @@ def _check_name(books: Books, ask: Ask) -> None:
         raise UnknownName(f"no {ask.kind} {ask.name!r} in the books{since}", names)
 
 
-def _lines(ask: Ask, counted: Counted, work: Sequence[Worked], books: Books) -> tuple[Line, ...]:
+def _sums(ask: Ask, counted: Counted) -> dict[tuple[Group, int | None], Sums]:
     sums: dict[tuple[Group, int | None], Sums] = {}
     for row in counted.rows:
         combo = counted.slots.combos[row.combo]
         sums.setdefault((_group(ask, row.group, combo.bucket_s), combo.bucket_s), Sums()).add(row, combo)
+    return sums
+
+
+def _lines(
+    ask: Ask, sums: Mapping[tuple[Group, int | None], Sums], work: Sequence[Worked], tokens: Found, books: Books
+) -> tuple[Line, ...]:
     done: dict[tuple[Group, int | None], tuple[int, ...]] = {}
     for each in work:
         bucket = each.bucket_s if ask.bucket_s is not None else None
@@ -113,15 +129,25 @@ def _lines(ask: Ask, counted: Counted, work: Sequence[Worked], books: Books) -> 
     hosts = _by_group(ask, query.hosts(books.connection, _scope(ask)))
     runs = _by_group(ask, query.runs(books.connection, _scope(ask)))
     by_group: dict[Group, list[Line]] = {}
-    for group, bucket in sorted({*sums, *done}, key=lambda key: (key[0], key[1] or 0)):
-        piece = Line(group, bucket, sums.get((group, bucket), Sums()), done.get((group, bucket), NO_WORK))
-        by_group.setdefault(group, []).append(piece)
+    for key in sorted({*sums, *done, *tokens.tokens}, key=lambda key: (key[0], key[1] or 0)):
+        piece = Line(*key, sums.get(key, Sums()), done.get(key, NO_WORK), tokens=tokens.tokens.get(key))
+        by_group.setdefault(key[0], []).append(piece)
     lines = []
     for group, pieces in by_group.items():
-        whole = _total(pieces)
-        shown = tuple(pieces) if ask.by is not None else ()
-        lines.append(whole._replace(group=group, hosts=hosts.get(group, ()), runs=len(runs.get(group, ())), pieces=shown))
+        whole = _total(pieces)._replace(group=group, tokens=_together(pieces), shares=tokens.shares.get(group, ()))
+        shown = tuple(pieces) if ask.by in BUCKETS_S else ()
+        lines.append(whole._replace(hosts=hosts.get(group, ()), runs=len(runs.get(group, ())), pieces=shown))
     return tuple(lines)
+
+
+def _together(pieces: Sequence[Line]) -> Tokens | None:
+    there = [piece.tokens for piece in pieces if piece.tokens is not None]
+    if len(there) < 2:
+        return there[0] if there else None
+    whole = Tokens()
+    for each in there:
+        whole.merge(each)
+    return whole
 
 
 def _scope(ask: Ask) -> Scope:
@@ -198,6 +224,12 @@ def _notes(books: Books, ask: Ask, counted: Counted, covered: Coverage | None, r
         many = "s" if covered.gaps > 1 else ""
         notes.append(f"{covered.gaps} gap{many}, {covered.gaps_ms / 1000:.1f} s together, in which a device drew nobody knows what")
     return notes
+
+
+def _token_notes(lines: Sequence[Line]) -> list[str]:
+    if not any(line.tokens is not None and line.tokens.weak_uj for line in lines):
+        return []
+    return ["weak (~): the data could not tell prompt from generated tokens everywhere: there, their prices stand on a prior"]
 
 
 def iso_day(time_s: int) -> str:

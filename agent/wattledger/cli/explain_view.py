@@ -10,11 +10,12 @@ from wattledger.accounting.explain_fact import Story, Version
 from wattledger.accounting.explain_rows import BASES
 from wattledger.accounting.report_sums import MILLI, UG_PER_G
 from wattledger.accounting.reports import iso_time
+from wattledger.cli.explain_tokens import allocation_headline, division_lines, named
 from wattledger.core.footprint import digits, gram, joule
 from wattledger.core.units import UJ_PER_J
+from wattledger.ledger.columns import KEYED, TOKENS
 
 SHOWN = 24  # lines of slots
-NAMES_OF_IDS = 3
 FORMULA = "uJ x ug/kWh x PUE / 3.6e12 = ug CO2e"
 _SAID_ELSEWHERE = ("fact", "recorded_s", "corrects", "because")
 _WHO = ("host", "device", "device_model", "component", "job", "model", "run", "use", "method", "meter", "zone")
@@ -66,7 +67,9 @@ def story_lines(found: Story, as_of_s: int | None) -> Iterator[str]:
     yield f"  body          {row['body']}"
     yield from _chain(found)
     yield from _corrections(found)
-    if row["fact"] in ("energy", "work"):
+    if found.division is not None:
+        yield from division_lines(found.division, row)
+    if row["fact"] in KEYED:
         yield f"  in reports    {f'not counted: {found.why_not}' if found.why_not else 'counted'}"
     if found.slots:
         yield from _arithmetic(found.slots)
@@ -78,9 +81,11 @@ def _headline(row: dict[str, Any]) -> str:
         case "energy":
             return f"{joule(row['energy_uj'] / UJ_PER_J)} in {_window(row)}"
         case "work":
-            counts = ("prompt_tokens", "cached_tokens", "generated_tokens", "requests")
+            counts = (*TOKENS, "requests", "steps")
             done = [f"{row[name]} {name}".replace("_", " ") for name in counts if row[name]]
             return f"{', '.join(done) or 'no work'} in {_window(row)}"
+        case "allocation":
+            return allocation_headline(row, _window(row))
         case "intensity":
             return f"an intensity of the grid in {row['zone']}, {_window(row)}"
         case "withdrawal":
@@ -96,7 +101,7 @@ def _window(row: dict[str, Any]) -> str:
 
 
 def _facts_of(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    if row["fact"] in ("energy", "work"):
+    if row["fact"] in KEYED:
         yield from ((name.replace("_", " "), row[name]) for name in _WHO if row[name])
         if row["labels"]:
             yield "labels", row["labels"]
@@ -104,9 +109,7 @@ def _facts_of(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "seen", f"{row['seen_ms'] / 1000:g} s of {row['length_s']} s"
         if row["spread_uj"]:
             yield "may be others'", f"{row['spread_uj']:,} uJ, by the way the device was shared".replace(",", " ")
-
-
-    if row["fact"] not in ("energy", "work"):
+    if row["fact"] not in KEYED:
         said = json.loads(row["body"])
         yield from ((name, _shown(name, value)) for name, value in said.items() if name not in _SAID_ELSEWHERE)
 
@@ -168,7 +171,7 @@ def _version(each: Version) -> str:
     ends = [f"corrected by {', '.join(each.corrected_by)}"] if each.corrected_by else []
     ends += ["IN FORCE"] if each.in_force else []
     value = f"{digits(body['ug_per_kwh'] / UG_PER_G)} g/kWh"
-    return f"{value}, learnt {iso_time(each.learnt_s)}, {' '.join(words)}: {'; '.join([_ids(each.ids), *ends])}"
+    return f"{value}, learnt {iso_time(each.learnt_s)}, {' '.join(words)}: {'; '.join([named(each.ids), *ends])}"
 
 
 def _cells(slot: Slot) -> list[str]:
@@ -191,13 +194,8 @@ def _source(slot: Slot) -> str:
     if price is None:
         return f"by {slot.priced_by}"
     table = " ".join(word for word in (price.origin, price.version) if word)
-    whose = _ids(price.facts) if price.facts else table
+    whose = named(price.facts) if price.facts else table
     return f"{price.quality} {price.boundary}, {'settled' if price.settled else 'provisional'}: {whose}"
-
-
-def _ids(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - NAMES_OF_IDS} more" if len(ids) > NAMES_OF_IDS else ""
-    return ", ".join(ids[:NAMES_OF_IDS]) + more
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -10,7 +10,8 @@ from wattledger.accounting.report_rows import to_dict
 from wattledger.accounting.reports import UnknownName, report
 from wattledger.cli import fail
 from wattledger.cli.report_books import asked, instant, options
-from wattledger.cli.report_view import csv_text, table
+from wattledger.cli.report_csv import csv_text
+from wattledger.cli.report_view import table
 from wattledger.ledger.books import Books, Span
 from wattledger.ledger.engine import LedgerError
 from wattledger.runtime.config import ConfigError, nearest
@@ -20,7 +21,7 @@ from wattledger.runtime.config import ConfigError, nearest
 @click.argument("kind", metavar="job|model|device|day|host")
 @click.argument("name", required=False)
 @options
-@click.option("--by", type=click.Choice(["hour", "day"]), help="Each line by UTC hours or days as well.")
+@click.option("--by", type=click.Choice(["hour", "day", "tenant"]), help="Each line by UTC hours or days; models by tenant.")
 @click.option("--marginal", is_flag=True, help="Marginal emissions beside the averages: for decisions, never for an inventory.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON (schema wattledger.report/1).")
 @click.option("--csv", "as_csv", is_flag=True, help="The report as CSV.")

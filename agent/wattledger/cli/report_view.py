@@ -1,29 +1,16 @@
-"""A report as people read it: a narrow table, or all that is known of one line; and as CSV."""
+"""A report as people read it: a narrow table, or all that is known of one line."""
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 from unicodedata import combining, east_asian_width
 
+from wattledger.cli.report_csv import BASES, NAMES
+from wattledger.cli.report_tokens import legend as token_legend
+from wattledger.cli.report_tokens import tenant_lines, token_details, token_lines
 from wattledger.core.footprint import digits, gram, joule
 from wattledger.core.units import J_PER_KWH
 
-NAMES = {
-    "job": ("job",),
-    "model": ("model",),
-    "device": ("host", "device", "component", "device_model"),
-    "host": ("host",),
-    "day": ("day",),
-}
-BASES = {
-    "location_based": "location-based",
-    "location_based_inventory": "  inventory",
-    "market_based": "market-based",
-    "upstream": "upstream",
-    "marginal": "marginal",
-}
 ABOUT = {
     "location_based": "at the price of the hour",
     "location_based_inventory": "at the year's official average",
@@ -39,42 +26,6 @@ WIDEST = 32
 def table(found: Mapping[str, Any]) -> list[str]:
     """The report's lines."""
     return list(_one(found) if len(found["rows"]) == 1 and "name" in found else _many(found))
-
-
-def csv_text(found: Mapping[str, Any]) -> str:
-    """One header, units in the names; what is not known is empty."""
-    kind, text = found["kind"], io.StringIO()
-    pieces = any("by" in row for row in found["rows"])
-    writer = csv.writer(text, lineterminator="\n")
-    keys = (*NAMES[kind], *(["start"] if pieces else []))
-    writer.writerow([*keys, *_CSV])
-    for row in found["rows"]:
-        for each in row["by"] if pieces else [row]:
-            flat = {**row, **each} if pieces else row
-            writer.writerow([*(flat.get(key, "") for key in keys), *_flat(each).values()])
-    return text.getvalue()
-
-
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = dict.fromkeys(_CSV, "")
-    for end in ("", "low_", "high_"):
-        word = end.rstrip("_") or "value"
-        flat[f"energy_{end}j"] = row.get("energy_j", {}).get(word, "")
-        for basis in BASES:
-            flat[f"{basis}_{end}g"] = row.get("emissions_g", {}).get(basis, {}).get(word, "")
-    flat |= {name: row[name] for name in _PLAIN if name in row}
-    flat |= {"cost": row["cost"]["value"], "currency": row["cost"]["currency"]} if "cost" in row else {}
-    flat |= row.get("work", {})
-    return flat
-
-
-_PLAIN = ("energy_uj", "held_j", "measured_fraction", "provisional_fraction", "energy_per_token_j", "hosts", "runs", "coverage")
-_WORK = ("prompt_tokens", "cached_tokens", "generated_tokens", "requests")
-_CSV = (
-    *(f"energy_{end}j" for end in ("", "low_", "high_")),
-    *(f"{basis}_{end}g" for basis in BASES for end in ("", "low_", "high_")),
-    *_PLAIN, "cost", "currency", *_WORK,
-)  # fmt: skip
 
 
 def _many(found: Mapping[str, Any]) -> Iterator[str]:
@@ -94,6 +45,9 @@ def _many(found: Mapping[str, Any]) -> Iterator[str]:
     for row in order[:SHOWN]:
         yield from _pieces(kind, row)
     yield from _legend(columns)
+    if tokens := list(token_lines([(_label(kind, row), row) for row in order[:SHOWN]])):
+        yield from _aligned(tokens[0], tokens[1:])
+        yield from token_legend(order[:SHOWN])
     yield from _below(found)
 
 
@@ -172,13 +126,18 @@ def _details(row: Mapping[str, Any]) -> Iterator[str]:
         done = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in row["work"].items() if value)
         per = f", {joule(row['energy_per_token_j'])} a token (prompt and generated)" if "energy_per_token_j" in row else ""
         yield f"  work            {done}{per}"
+    yield from token_details(row)
     where = [f"{row[word]} {word if row[word] != 1 else word[:-1]}" for word in ("hosts", "runs") if word in row]
     if where:
         yield f"  where           {', '.join(where)}"
 
 
 def _pieces(kind: str, row: Mapping[str, Any]) -> Iterator[str]:
-    if "by" not in row:
+    if not row.get("by"):
+        return
+    if any("tenant" in piece for piece in row["by"]):
+        heads_and_rows = list(tenant_lines(_label(kind, row), row))
+        yield from _aligned(heads_and_rows[0], heads_and_rows[1:])
         return
     heads = "energy", "location", "inventory"
     bases = ("location_based", "location_based_inventory")

@@ -6,6 +6,7 @@ from math import hypot
 from typing import Any, NamedTuple
 
 from wattledger.core.accounts import LaneAccount, SpanAccount, Term, joined
+from wattledger.core.emissions_row import codecarbon_row
 from wattledger.core.meter import cap_uw
 from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Device, Factor, Gap, Instant
 from wattledger.core.pricing import Cost, priced
@@ -104,6 +105,15 @@ class Footprint(NamedTuple):
         found["notes"] = list(self.notes)
         return found
 
+    def to_model_card(self, training_type: str = "", *, front_matter: bool = False) -> str:
+        """A section for a model's card, in Markdown; ``front_matter``: begun with the metadata that the Hugging Face hub reads."""
+        from wattledger.core import model_card  # it shows figures as this module does
+        return model_card.card(self, training_type, front_matter=front_matter)
+
+    def to_codecarbon_row(self) -> dict[str, str | float | None]:
+        """The run as CodeCarbon's ``emissions.csv`` has it: its columns in their order, kWh, kg and W; ``None``: not known."""
+        return codecarbon_row(self)
+
     def __str__(self) -> str:
         """One line: joules with their interval, watts, how each part was got, grams."""
         who, length_s = self.identity, self.duration_s
@@ -112,8 +122,7 @@ class Footprint(NamedTuple):
             return f"{who.job}: energy unknown over {digits(length_s)} s ({why})"
         parts = ", ".join(f"{kind} {joule(j)} {method}" for kind, method, j in self.by_kind())
         line = f"{who.job}: {span_of(self.energy_j, joule)} in {digits(length_s)} s"
-        line += f" ({digits(self.energy_j.value / length_s)} W)" if length_s > 0 else ""
-        line += f" = {parts}"
+        line += (f" ({digits(self.energy_j.value / length_s)} W)" if length_s > 0 else "") + f" = {parts}"
         grams = self.emissions_g.get("location_based")
         grids = [f for f in self.factors if f.kind == "grid"]
         if grams is not None and grids:
@@ -193,9 +202,7 @@ def terms_of(account: SpanAccount, factors: Mapping[str, Factor]) -> list[Term]:
     return joined([*account.terms, *([(factors, left_uj)] if left_uj or not account.terms else [])])
 
 
-def _term(
-    device: Device, gain: Factor, sums: LaneAccount, part: tuple[int, float | None], gaps: Iterable[Gap]
-) -> Addend:
+def _term(device: Device, gain: Factor, sums: LaneAccount, part: tuple[int, float | None], gaps: Iterable[Gap]) -> Addend:
     """One device's joules: ``part`` is the microjoules and their share of the device, where that is known (else the account's peak
     and doubts are those of the part).
 
@@ -204,8 +211,7 @@ def _term(
     energy_uj, share = part
     # CPU time is counted in ticks: a run that seems to have used none may have used less than one.  A GPU without a context of the
     # process is another matter: that is known to be nothing.
-    reach = (1.0 if energy_uj else 0.0) if share is None else share
-    reach = reach or (1.0 if device.kind == "cpu" else 0.0)
+    reach = ((1.0 if energy_uj else 0.0) if share is None else share) or (1.0 if device.kind == "cpu" else 0.0)
     peak_uw = sums.peak_uw if energy_uj or share is not None else cap_uw(device)
     edge_j = seconds(device.refresh_ns) * peak_uw / 1e6 * reach
     doubts_j = (sums.doubt_uj + sums.spread_uj) / 1e6 if share is None or share < 1.0 else 0.0

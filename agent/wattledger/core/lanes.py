@@ -1,7 +1,7 @@
 """A device's cumulative energy as a curve in time, so that any stretch between two instants can be cut out of it exactly."""
 
-from wattledger.core.model import Device, Interval, Method
-from wattledger.core.units import NS_PER_S
+from wattledger.core.model import Device, Instant, Interval, Method
+from wattledger.core.units import NS_PER_S, energy_uj
 
 
 class EnergyCurve:
@@ -32,6 +32,14 @@ class EnergyCurve:
             self._cums.append(self._cums[-1])
         self._times.append(interval.end.mono_ns)
         self._cums.append(self._cums[-1] + interval.energy_uj)
+
+    def go_on(self, at: Instant, hint_uw: int) -> int:
+        """Draw on until ``at`` at the last known power, else at ``hint_uw``; gives that energy, microjoules (provisional)."""
+        known_uw = self.known_uw if self.known_uw is not None else hint_uw
+        start, end = Instant(self.end_ns, at.wall_ns), Instant(max(at.mono_ns, self.end_ns), at.wall_ns)
+        uj = energy_uj(known_uw, end.mono_ns - start.mono_ns + self.span_ns)
+        self.add(Interval(self.device, start, end, uj, self.method))
+        return uj
 
     @property
     def end_ns(self) -> int:

@@ -162,7 +162,7 @@ class Boundary(NamedTuple):
 class Work(NamedTuple):
     """Work done, as an increment; the three kinds of token are disjoint (``prompt``: computed, without cache hits).
 
-    ``span``: the span in which it was done, if in one.
+    ``span``: the span in which it was done, if in one.  ``steps``: of a serving engine, each over all that it had in its batch.
     """
 
     workload: Workload
@@ -172,6 +172,50 @@ class Work(NamedTuple):
     generated_tokens: int = 0
     requests: int = 0
     span: int | None = None
+    steps: int = 0
+
+
+class Served(NamedTuple):
+    """What one model in a serving engine has done since the engine began: cumulative counts, in the engine's own words.
+
+    ``engine`` names the replica, stable while it runs (``vllm 127.0.0.1:8000``), ``address`` is where it answers (``host:port``),
+    ``who`` whose energy it draws (``pid:N``; empty: nobody's here, and then only tokens are counted).  ``prompt_tokens``:
+    computed, without cache hits.  ``steps``: engine steps, ``None`` where it does not tell; ``running``: requests in progress,
+    likewise. ``setup``: what prices learnt from it rest on (version, parallelism, start of the process); another text, and they
+    are forgotten.
+    """
+
+    engine: str
+    model: str
+    address: str
+    who: str
+    at: Instant
+    prompt_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+    requests: int
+    steps: int | None = None
+    running: int | None = None
+    setup: str = ""
+
+
+class Request(NamedTuple):
+    """One request to a model, told when it has ended.
+
+    ``address``: the server that answered it (``host:port``), empty where that is not known: then any engine of that model.
+    ``computed``: prompt tokens without cache hits.  ``tenant``: whom it is charged to, empty: not said.
+    """
+
+    id: str
+    model: str
+    scheduled: Instant
+    first_token: Instant
+    end: Instant
+    computed: int
+    cached: int
+    generated: int
+    address: str = ""
+    tenant: str = ""
 
 
 class Fault(NamedTuple):
@@ -214,7 +258,10 @@ class Factor(NamedTuple):
     g95_high: float = 0.0
 
 
-Sample = EnergyCounter | PowerGauge | Activity | Holding | Claim | Member | IdleFloor | Boundary | Work | Fault | Resume | Factor
+Sample = (
+    EnergyCounter | PowerGauge | Activity | Holding | Claim | Member | IdleFloor | Boundary | Work | Served | Request | Fault
+    | Resume | Factor
+)  # fmt: skip
 
 
 class Batch(NamedTuple):

@@ -7,7 +7,7 @@ replays to the same figures.
 
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import NamedTuple, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from wattledger.core.accounts import Lane, SpanAccount, note_unread
 from wattledger.core.attribution import Cell, Split, share_out
@@ -30,7 +30,9 @@ from wattledger.core.model import (
     Member,
     Method,
     PowerGauge,
+    Request,
     Resume,
+    Served,
     Work,
     Workload,
 )
@@ -42,18 +44,22 @@ from wattledger.core.series import Series
 from wattledger.core.sharing import LaneShares, slicing, spread_of, table_doubt_uj
 from wattledger.core.spans import LanePart, Slice, SpanBook
 from wattledger.core.totals import Totals
-from wattledger.core.units import NS_PER_S, energy_uj
+from wattledger.core.units import NS_PER_S
 from wattledger.core.usage import Usage, used_of
+
+if TYPE_CHECKING:
+    from wattledger.core.serving import OfRequest
 
 
 class Step(NamedTuple):
     """What came out of one batch: spans that ended and are final, times that were lost, floors that were learnt, and for the ledger
-    what was handed out, by start of the minute in seconds since the epoch."""
+    what was handed out, by start of the minute in seconds since the epoch, and requests whose energy is final."""
 
     settled: list[SpanAccount]
     gaps: list[Gap]
     floors: list[IdleFloor]
     kept: tuple[dict[int, Minute], ...] = ()
+    requests: "tuple[OfRequest, ...]" = ()
 
 
 class Pipeline:
@@ -98,20 +104,16 @@ class Pipeline:
                         self._hints[sample.device.id] = sample.power_uw
                     if sample.device.id not in counted:
                         self._read(sample)
-                case Activity():
-                    self._usage.use(sample)
+                case Activity() | Holding() | Claim() | Member():
+                    self._usage.take(sample)
                 case Boundary():
                     self._boundaries.append(sample)
-                case Holding():
-                    self._usage.hold(sample)
-                case Claim():
-                    self._usage.claim(sample)
-                case Member():
-                    self._usage.join(sample)
                 case IdleFloor():
                     self._floor(sample)
                 case Work():
                     self._works.append(sample)
+                case Served() | Request():
+                    self._posting.hear(sample)
                 case Factor():
                     self._price(sample)
                 case Resume():
@@ -131,14 +133,10 @@ class Pipeline:
         (provisional: the original settles it from the register itself).
         """
         copy = deepcopy(self)
+        copy._posting.tokens = None  # it speaks to the posting that it was made by; what tokens got is no part of a glimpse
         for curve in copy._curves.values():
             if curve.method == "counter" and not curve.energy_uj and curve.span_ns < curve.device.refresh_ns:
-                known_uw = curve.known_uw if curve.known_uw is not None else copy._hints.get(curve.device.id, 0)
-                end = Instant(max(at.mono_ns, curve.end_ns), at.wall_ns)
-                start = Instant(curve.end_ns, at.wall_ns)
-                energy = energy_uj(known_uw, end.mono_ns - curve.end_ns + curve.span_ns)
-                curve.add(Interval(curve.device, start, end, energy, curve.method))
-                copy._metered(curve, energy)
+                copy._metered(curve, curve.go_on(at, copy._hints.get(curve.device.id, 0)))
         copy._close(at, settle=False)
         return copy
 
@@ -209,7 +207,8 @@ class Pipeline:
         for tree, slices in trees.items():
             others_uj = {w: uj for w, uj in shares.everyone_uj.items() if w != tree}
             self.spans.note_others(slices, shares.left_uj.get(tree, []), others_uj)
-        self._posting.retire()
+        requests = self._posting.close()
+        self.faults |= self._posting.faults()
         self._usage.close(shares.paid, self.totals.devices.values())
         gaps, self._gaps = self._gaps, []
         self.totals.silence({d: at.mono_ns - seen.mono_ns for d, (seen, _) in self._read_at.items()}, at.mono_ns - self._opened_ns)
@@ -219,7 +218,7 @@ class Pipeline:
         for account in settled:
             note_unread(account, self._read_at, self.totals.devices)
             account.price(self.terms)
-        return Step(settled, gaps, floors, (self._posting.kept(),))
+        return Step(settled, gaps, floors, (self._posting.kept(),), tuple(requests))
 
     def _share_curve(
         self, curve: EnergyCurve, trees: Mapping[Workload, list[Slice]], shares: LaneShares, at: Instant

@@ -20,17 +20,20 @@ class Minute:
     """One minute's sums; mutable until it is handed over.
 
     ``energy_uj`` by (workload, device, method, use); ``seen_ns``: over how much of the minute each (device, method) was metered;
-    ``shared_by``: the unit of activity by which a device was divided, and so how good the division is; ``work``: the four counts of
-    ``Work`` by workload.
+    ``shared_by``: the unit of activity by which a device was divided, and so how good the division is; ``work``: prompt, cached
+    and generated tokens, requests and engine steps by workload.  ``tokens``: by (workload, component, method), what of a served
+    workload's energy went into prompt and generated tokens, standby and overhead; ``weak``: whose division stands on a prior.
     """
 
-    __slots__ = ("energy_uj", "seen_ns", "shared_by", "work")
+    __slots__ = ("energy_uj", "seen_ns", "shared_by", "tokens", "weak", "work")
 
     def __init__(self) -> None:
         self.energy_uj: dict[EnergyKey, int] = {}
         self.seen_ns: dict[tuple[str, str], int] = {}
         self.shared_by: dict[str, str] = {}
         self.work: dict[Workload, list[int]] = {}
+        self.tokens: dict[tuple[Workload, str, str], list[int]] = {}
+        self.weak: set[Workload] = set()
 
     def add(self, other: "Minute") -> None:
         """Take another part of the same minute in."""
@@ -41,11 +44,24 @@ class Minute:
         self.shared_by |= other.shared_by
         for workload, counts in other.work.items():
             self.add_work(workload, counts)
+        for division, energies_uj in other.tokens.items():
+            self.add_tokens(division, energies_uj)
+        self.weak |= other.weak
 
     def add_work(self, workload: Workload, counts: Sequence[int]) -> None:
-        """Tokens and requests."""
-        before = self.work.get(workload, (0, 0, 0, 0))
+        """Tokens, requests and engine steps."""
+        before = self.work.get(workload, (0, 0, 0, 0, 0))
         self.work[workload] = [a + b for a, b in zip(before, counts, strict=True)]
+
+    def add_tokens(self, division: tuple[Workload, str, str], energies_uj: Sequence[int]) -> None:
+        """Energy that went into prompt and generated tokens, standby and overhead."""
+        before = self.tokens.get(division, (0, 0, 0, 0))
+        self.tokens[division] = [a + b for a, b in zip(before, energies_uj, strict=True)]
+
+
+def counts_of(work: Work) -> tuple[int, int, int, int, int]:
+    """Prompt, cached and generated tokens, requests and engine steps."""
+    return work.prompt_tokens, work.cached_tokens, work.generated_tokens, work.requests, work.steps
 
 
 class Posted:
@@ -93,7 +109,14 @@ class Posted:
 
     def work(self, workload: Workload, work: Work) -> None:
         """Tokens and requests, when they were said to be done."""
-        self._minute(work.at.wall_ns // MINUTE_NS * MINUTE_S).add_work(workload, work[2:6])
+        self._minute(work.at.wall_ns // MINUTE_NS * MINUTE_S).add_work(workload, counts_of(work))
+
+    def tokens(self, division: tuple[Workload, str, str], at: Instant, energies_uj: Sequence[int], *, weak: bool) -> None:
+        """What a served workload's energy went into, in the minute in which that was known."""
+        minute = self._minute(at.wall_ns // MINUTE_NS * MINUTE_S)
+        minute.add_tokens(division, energies_uj)
+        if weak:
+            minute.weak.add(division[0])
 
     def take(self) -> dict[int, Minute]:
         """By start (seconds since the epoch), everything since it was last taken; whoever takes it may go on adding to it."""

@@ -2,16 +2,21 @@
 admitted to, with its grams."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from wattledger.core.accounts import Lane
 from wattledger.core.attribution import Split
 from wattledger.core.claims import Claims
 from wattledger.core.lanes import EnergyCurve
-from wattledger.core.model import Factor, Instant, Work, Workload
+from wattledger.core.model import Factor, Fault, Instant, Request, Served, Work, Workload
 from wattledger.core.posted import Minute, Posted
 from wattledger.core.pricing import grams
 from wattledger.core.series import Series
 from wattledger.core.totals import Totals
+
+if TYPE_CHECKING:
+    from wattledger.core.serving import OfRequest
+    from wattledger.core.token_book import TokenBook
 
 
 class Posting:
@@ -28,6 +33,22 @@ class Posting:
         self._at_ns = 0
         self._shown: dict[Workload, Workload] = {}
         self._price: tuple[float, float] | None = None
+        self._cell = "", (0, 0)
+        self.tokens: TokenBook | None = None  # until an engine is heard of
+
+    def hear(self, sample: Served | Request) -> None:
+        """What a serving engine did, or one of its requests."""
+        if self.tokens is None:
+            from wattledger.core.token_book import House, TokenBook  # a program that serves nothing does not load it
+
+            self.tokens = TokenBook(House(self._whose, self._name, lambda: self._price, self._posted))
+        self.tokens.hear(sample)
+
+    def _whose(self, who: str) -> Workload:
+        return self._claims.shown(self._claims.workload(who))
+
+    def _name(self, workload: Workload) -> Workload:
+        return self._series.of(workload, self._at_ns)
 
     def begin(self, at: Instant) -> None:
         """A cell is being closed."""
@@ -36,10 +57,13 @@ class Posting:
         grid = self._factors.get("grid")
         pue = self._factors["pue"].value if "pue" in self._factors else 1.0
         self._price = None if grid is None else (grid.value, pue)
+        for work in self.tokens.begin() if self.tokens is not None else ():
+            self.work(work, None)
 
     def lane(self, curve: EnergyCurve, unit: str) -> None:
         """The device whose energy is handed out next, and the unit of activity by which it is divided."""
         self._posted.lane(curve, self._at, unit)
+        self._cell = curve.device.kind, (curve.end_ns - curve.span_ns, curve.end_ns)
 
     def part(
         self, tree: Workload, posted: Mapping[Workload, tuple[int, int]], outside: tuple[int, int], key: Lane
@@ -70,9 +94,24 @@ class Posting:
         """What the cell brought for the ledger, by start of its minute."""
         return self._posted.take()
 
-    def retire(self) -> None:
-        """Who ended long ago loses his series."""
-        self._totals.retire(self._series.ended(self._at_ns, self._claims.live))
+    def close(self) -> "list[OfRequest]":
+        """Everything is handed out: what went into tokens is told, and who ended long ago loses his series; gives the requests that
+        are final."""
+        gone = self._series.ended(self._at_ns, self._claims.live)
+        self._totals.retire(gone)
+        if self.tokens is None:
+            return []
+        settled = self.tokens.close(self._at)
+        self.tokens.retire(gone)
+        self._totals.tokens = self.tokens.shown()
+        return settled
+
+    def faults(self) -> dict[tuple[str, str | None], Fault]:
+        """What was not believed of engines since the last cell, by source and device."""
+        if self.tokens is None:
+            return {}
+        found, self.tokens.faults = self.tokens.faults, []
+        return {(fault.source, fault.device_id): fault for fault in found}
 
     def _hand_out(self, workload: Workload, key: Lane, active_uj: int, held_uj: int) -> None:
         shown = self._shown.get(workload)
@@ -84,6 +123,8 @@ class Posting:
             self._totals.add((shown, *key, "held"), held_uj)
         if not self.own_only:
             self._keep(workload, key, active_uj, held_uj)
+        if self.tokens is not None:
+            self.tokens.energy(workload, key, *self._cell, (active_uj, held_uj))
         if self._price is not None:
             priced = grams(active_uj + held_uj, *self._price)
             self._totals.emissions_g[shown] = self._totals.emissions_g.get(shown, 0.0) + priced

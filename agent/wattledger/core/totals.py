@@ -9,7 +9,14 @@ from wattledger.core.model import RETIRED, Device, Factor, Method, Use, Work, Wo
 EnergyKey = tuple[Workload, str, Method, Use]
 DeviceKey = tuple[str, Method]
 STALE_NS = 5_000_000_000  # a power that is older, and older than two cells, is not what a device draws
-COUNTED = ("energy_uj", "device_energy_uj", "subdevice_energy_uj", "retired_uj", "emissions_g", "work")  # a snapshot's counters
+TokenKey = tuple[Workload, str, str, str]  # workload, component, method, kind
+RequestKey = tuple[Workload, str, str]  # workload, tenant, kind
+TOKEN_KINDS = ("prompt", "generated", "standby", "overhead")
+# A snapshot's counters.
+COUNTED = (
+    "energy_uj", "device_energy_uj", "subdevice_energy_uj", "retired_uj", "emissions_g", "work", "token_uj", "token_g",
+    "request_uj", "request_tokens",
+)  # fmt: skip
 
 
 class Health(NamedTuple):
@@ -46,12 +53,30 @@ class State(NamedTuple):
     settled_g: Mapping[tuple[str, str, str], float] = MappingProxyType({})
 
 
+class Tokens(NamedTuple):
+    """What serving engines' energy went into, as sums; see ``Snapshot``."""
+
+    token_uj: Mapping[TokenKey, int] = MappingProxyType({})
+    token_g: Mapping[tuple[Workload, str], float] = MappingProxyType({})
+    token_pending_uj: Mapping[Workload, int] = MappingProxyType({})
+    token_price: Mapping[tuple[Workload, str, str], float] = MappingProxyType({})
+    request_uj: Mapping[RequestKey, int] = MappingProxyType({})
+    request_tokens: Mapping[RequestKey, int] = MappingProxyType({})
+    engines: Mapping[str, Workload] = MappingProxyType({})
+    weak_tokens: frozenset[Workload] = frozenset()
+
+
 class Snapshot(NamedTuple):
     """Everything an exporter may say, frozen: microjoules by (workload, device, method, use) and by device, work, grams, health.
 
     ``residual_uj`` compares two accumulators that never meet: what the meter measured and what attribution handed out.  It must
     read zero for every device.  ``retired_uj``: by device, what ended workloads used whose series are gone.  ``label_names``:
     labels exported beside the contract's own.
+
+    Of served workloads: ``token_uj`` by (workload, component, method, kind) and ``token_pending_uj``, not divided yet; together
+    they are its energy.  ``token_g``: their grams by kind; ``token_price``: joules per token as of late by (workload, kind,
+    bound: value, low, high); ``request_uj`` and ``request_tokens``: of requests that are settled, by (workload, tenant, kind).
+    ``engines``: by address (``host:port``), whose they are; ``weak_tokens``: whose prices stand on a prior.
     """
 
     devices: Mapping[str, Device]
@@ -70,6 +95,14 @@ class Snapshot(NamedTuple):
     label_names: tuple[str, ...] = ()
     grid_age_s: float | None = None
     settled_g: Mapping[tuple[str, str, str], float] = MappingProxyType({})
+    token_uj: Mapping[TokenKey, int] = MappingProxyType({})
+    token_g: Mapping[tuple[Workload, str], float] = MappingProxyType({})
+    token_pending_uj: Mapping[Workload, int] = MappingProxyType({})
+    token_price: Mapping[tuple[Workload, str, str], float] = MappingProxyType({})
+    request_uj: Mapping[RequestKey, int] = MappingProxyType({})
+    request_tokens: Mapping[RequestKey, int] = MappingProxyType({})
+    engines: Mapping[str, Workload] = MappingProxyType({})
+    weak_tokens: frozenset[Workload] = frozenset()
 
 
 class Totals:
@@ -84,6 +117,7 @@ class Totals:
         self.emissions_g: dict[Workload, float] = {}
         self.work: dict[Workload, Work] = {}
         self.retired_uj: dict[str, int] = {}
+        self.tokens: Tokens | None = None  # of an agent beside serving engines; replaced each cell, never mutated
 
     def add(self, key: EnergyKey, energy_uj: int) -> None:
         """A share is handed out; who got nothing has no row."""
@@ -95,7 +129,7 @@ class Totals:
         old = self.work.get(work.workload)
         if old is not None:
             sums = [a + b for a, b in zip(old[2:6], work[2:6], strict=True)]
-            work = Work(work.workload, work.at, *sums)
+            work = Work(work.workload, work.at, *sums)._replace(steps=old.steps + work.steps)
         self.work[work.workload] = work
 
     def silence(self, ages_ns: Mapping[str, int], cell_ns: int) -> None:
@@ -145,6 +179,7 @@ class Totals:
             state.label_names,
             state.grid_age_s,
             state.settled_g,
+            *(self.tokens or Tokens()),
         )
 
 
@@ -162,5 +197,10 @@ def led_in(before: Snapshot, now: Snapshot) -> Snapshot:
         retired_uj={**dict.fromkeys(now.retired_uj, 0), **before.retired_uj},
         emissions_g={**dict.fromkeys(now.emissions_g, 0.0), **before.emissions_g},
         work={**{workload: Work(workload, work.at) for workload, work in now.work.items()}, **before.work},
+        token_uj={**dict.fromkeys(now.token_uj, 0), **before.token_uj},
+        token_g={**dict.fromkeys(now.token_g, 0.0), **before.token_g},
+        token_pending_uj=before.token_pending_uj,
+        request_uj={**dict.fromkeys(now.request_uj, 0), **before.request_uj},
+        request_tokens={**dict.fromkeys(now.request_tokens, 0), **before.request_tokens},
         residual_uj=before.residual_uj,
     )

@@ -32,6 +32,18 @@ class Usage:
         self._worked: dict[str, Mapping[Workload, int]] = {}
         self._enough = FEW
 
+    def take(self, sample: Activity | Holding | Claim | Member) -> None:
+        """One of the four things that can be said of somebody."""
+        match sample:
+            case Activity():
+                self.use(sample)
+            case Holding():
+                self.hold(sample)
+            case Claim():
+                self.claim(sample)
+            case Member():
+                self.join(sample)
+
     def claim(self, sample: Claim) -> None:
         """From now on somebody works for a workload; one that ended is forgotten when the cell has been paid for."""
         self._worked = {}

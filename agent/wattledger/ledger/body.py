@@ -1,7 +1,7 @@
 """A fact ↔ its body: the canonical JSON text that is hashed, and from which everything else is derived.
 
 Canonical: keys sorted, no spaces, UTF-8 as it is, fields at their default left out.  Each body has ``fact`` (its kind) and
-``recorded_s`` (when it was learnt; it never decreases along a chain).  An energy or work fact says its key by a number, which a
+``recorded_s`` (when it was learnt; it never decreases along a chain).  A ``KEYED`` fact says its key by a number, which a
 ``key`` body of the same chain and the same recorded day has explained before it.  A correction adds ``corrects`` (the old fact's
 id) and ``because``.
 """
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, get_type_hints
 
 from wattledger.core.facts import (
+    AllocationFact,
     AssetFact,
     ContractFact,
     Correction,
@@ -29,6 +30,7 @@ from wattledger.core.facts import (
 KINDS: dict[str, Any] = {
     "energy": EnergyFact,
     "work": WorkFact,
+    "allocation": AllocationFact,
     "gap": GapFact,
     "intensity": IntensityFact,
     "contract": ContractFact,
@@ -36,6 +38,8 @@ KINDS: dict[str, Any] = {
     "purchase": PurchaseFact,
     "run": RunFact,
 }
+KEYED = ("energy", "work", "allocation")
+Keyed = EnergyFact | WorkFact | AllocationFact
 NAMES = {kind: name for name, kind in KINDS.items()}
 REQUIRED = {"key": ("meter", "host"), **{n: tuple(f for f in k._fields if f not in k._field_defaults) for n, k in KINDS.items()}}
 
@@ -67,7 +71,7 @@ def encode(fact: Fact | Correction, recorded_s: int, number: int | None = None) 
         if fact.fact is None:
             return canonical({"fact": "withdrawal", **extra})
         fact = fact.fact
-    if isinstance(fact, EnergyFact | WorkFact):
+    if isinstance(fact, Keyed):
         extra["key"] = number
     return canonical({**_fields(fact), "fact": NAMES[type(fact)], **extra})
 
@@ -104,7 +108,7 @@ def decode(found: Mapping[str, Any], fact_id: str, keys: Mapping[int, Key]) -> K
         raise BadBody(f"no fact is called {name!r}")
     try:
         given = dict(found)
-        if name in ("energy", "work"):
+        if name in KEYED:
             given["key"] = keys[int(found["key"])]
         fact = _made(KINDS[name], given, str(name))
         return Known(fact_id, int(found["recorded_s"]), fact, str(found.get("corrects", "")), str(found.get("because", "")))

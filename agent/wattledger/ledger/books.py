@@ -6,17 +6,19 @@ other facts are few and come decoded, in ``other``.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from wattledger.core.facts import ContractFact, Known
-from wattledger.ledger import compaction, lake
+from wattledger.ledger import books_files, compaction, lake
 from wattledger.ledger.body import BadBody, day_of, decode
+from wattledger.ledger.books_files import File
 from wattledger.ledger.chain import link
-from wattledger.ledger.columns import COLUMNS, KEY_COLUMNS, KEYED, Rows
+from wattledger.ledger.columns import COLUMNS, FIRST_COLUMNS, KEY_COLUMNS, KEYED, Rows
 from wattledger.ledger.engine import LedgerError, connect, told
+from wattledger.ledger.forms import rows_sql
 from wattledger.ledger.query_meters import NOT_DOUBLED, find_doubled, outer_meters
 from wattledger.ledger.query_standing import Link, standing
 from wattledger.ledger.rollup import PRICED, text
@@ -29,14 +31,6 @@ MEASURES = ("start_s", "length_s", "seen_ms", "energy_uj", "spread_uj")
 WORK = ("prompt_tokens", "cached_tokens", "generated_tokens", "requests")
 # 12, 16 and 20 characters, so that the greatest is the one learnt last, and its parts can be cut out again.
 _IDENTITY = "LPAD(CAST(recorded_s AS VARCHAR), 12, '0') || ':' || writer || ':' || LPAD(CAST(seq AS VARCHAR), 20, '0')"
-
-
-class File(NamedTuple):
-    """A Parquet file of one recorded day: of one ``writer``, or compacted out of several (``writer`` empty)."""
-
-    day: str
-    writer: str
-    address: str
 
 
 class Span(NamedTuple):
@@ -64,6 +58,7 @@ class Books:
         """Open the books in ``places``: folders of stores, and lakes."""
         self._span = span or Span()
         self.places = [str(place) for place in places]
+        self._made: set[str] = set()
         self.connection = connect()
         try:
             with told("the books"):
@@ -108,9 +103,9 @@ class Books:
             system = lake.filesystem(root)
             if system is not None:
                 self.connection.register_filesystem(system)
-            for file in _sealed(root):
+            for file in books_files.sealed(root):
                 sealed.setdefault((file.day, file.writer), file)
-        compacted, taken = _compacted(roots)
+        compacted, taken = books_files.compacted(roots)
         segments = [file for unit, file in sorted(sealed.items()) if unit not in taken]
         held = set(sealed) | taken
         self.fill("open_rows", COLUMNS, (row for _, rows in opened for row in rows if (day_of(row[2]), row[0]) not in held))
@@ -144,23 +139,47 @@ class Books:
         return [file for file in self._files if file.day >= first]
 
     def _table(self, name: str, files: Sequence[File]) -> None:
-        columns = {**COLUMNS, **PRICED}
+        columns = {**FIRST_COLUMNS, **PRICED}
         nulls = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in PRICED.items())
-        parts = [f"SELECT {', '.join(COLUMNS)}, {nulls} FROM open_rows"]
-        for compacted, chosen in ((True, ", ".join(columns)), (False, f"{', '.join(COLUMNS)}, {nulls}")):
+        parts = [f"SELECT {', '.join(FIRST_COLUMNS)}, {nulls} FROM open_rows"]
+        for compacted, chosen in ((True, ", ".join(columns)), (False, f"{', '.join(FIRST_COLUMNS)}, {nulls}")):
             listed = ", ".join(text(file.address) for file in files if (not file.writer) is compacted)
             if listed:
                 parts.append(f"SELECT {chosen} FROM read_parquet([{listed}], hive_partitioning = false)")
         self.connection.execute(f"CREATE TEMP VIEW {name} AS {' UNION ALL '.join(parts)}")
 
+    def whole(self) -> str:
+        """The name of a table of all rows with all columns, also of files that were written before there were so many."""
+        if "facts_whole" not in self._made:
+            self._made.add("facts_whole")
+            self.connection.execute(f"CREATE TEMP VIEW facts_whole AS {self._all_columns(self._files)}")
+        return "facts_whole"
+
+    def view(self, name: str, kind: str, columns: Collection[str]) -> None:
+        """A view of the facts of one kind that count, in the span, with columns that older files may lack; once."""
+        if name not in self._made:
+            self._made.add(name)
+            rows = f"SELECT {', '.join(columns)} FROM ({self._all_columns(self._needed())}) f"
+            self.connection.execute(f"CREATE TEMP VIEW {name} AS {rows} WHERE fact = '{kind}' AND {self._alive()}")
+
+    def _all_columns(self, files: Sequence[File]) -> str:
+        parts = [f"SELECT {', '.join(COLUMNS)} FROM open_rows"]
+        with told("the books"):
+            parts += [rows_sql(self.connection, [file.address for file in files], COLUMNS)] if files else []
+        return " UNION ALL ".join(parts)
+
     def _known(self) -> str:
         return "1 = 1" if self._span.as_of_s is None else f"recorded_s <= {self._span.as_of_s:d}"
 
+    def _alive(self) -> str:
+        """What facts that count are: known by then, and not corrected since."""
+        if not self._standing.replaced:
+            return self._known()
+        return f"{self._known()} AND NOT EXISTS (SELECT 1 FROM dead x WHERE x.writer = f.writer AND x.seq = f.seq)"
+
     def _views(self) -> None:
         self._table("facts", self._needed())
-        alive = self._known()
-        if self._standing.replaced:
-            alive += " AND NOT EXISTS (SELECT 1 FROM dead x WHERE x.writer = f.writer AND x.seq = f.seq)"
+        alive = self._alive()
         shape = {"energy": (*MEASURES, *PRICED), "work": ("start_s", "length_s", *WORK)}
         for kind, measures in shape.items():
             chosen = ", ".join((*KEY_COLUMNS, *measures))
@@ -240,35 +259,6 @@ def _open_rows(folder: Path) -> list[tuple[Any, ...]]:
         return found
     finally:
         store.close()
-
-
-def _compacted(roots: Sequence[str | Path]) -> tuple[list[File], set[tuple[str, str]]]:
-    """The compacted files to read, and the (day, writer) that they hold: a store's own is left out where a lake's holds it too."""
-    found = [(made, root) for root in roots if _is_there(root) for made in compaction.standing(root)]
-    files: list[File] = []
-    taken: set[tuple[str, str]] = set()
-    for made, root in sorted(found, key=lambda each: (each[0].day, -len(each[0].sources))):
-        units = {(made.day, source.writer) for source in made.sources.values()}
-        if units <= taken:
-            continue
-        if units & taken:
-            raise LedgerError(f"{lake.shown(root)}: {made.file} shares segments with another place's: leave one of the two out")
-        taken |= units
-        files.append(File(made.day, "", lake.address(root, made.file)))
-    return files, taken
-
-
-def _sealed(root: str | Path) -> Iterator[File]:
-    names = set(lake.names(root)) if _is_there(root) else set()
-    for name in sorted(names):
-        # A manifest stands for a whole segment; a file without one may still be on its way.
-        if lake.SEALED.fullmatch(name) and (data := name.removesuffix(".json") + ".parquet") in names:
-            day, _, file = data.split("/")
-            yield File(day.removeprefix("day="), file.removesuffix(".parquet"), lake.address(root, data))
-
-
-def _is_there(root: str | Path) -> bool:
-    return lake.is_url(root) or Path(root).is_dir()
 
 
 def _batches(rows: Iterable[Sequence[object]]) -> Iterator[list[Sequence[object]]]:

@@ -1,7 +1,8 @@
 """The columns of a sealed segment and of the open part beside it: one flat, wide table, whatever the kind of fact.
 
 Every column but ``writer`` is derived from the bodies, so it can be checked against them; what a kind of fact does not have is
-null. ``labels`` is canonical JSON of an object.  Sums are made of ``energy_uj`` and never of anything rounded.
+null. ``labels`` is canonical JSON of an object.  Sums are made of ``energy_uj`` and never of anything rounded.  ``request`` and
+``tenant`` are as in the body, in JSON's escapes (so that they are one line); null where they are empty.
 """
 
 import json
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from wattledger.core.facts import Key
+from wattledger.ledger.body import KEYED as KEYED
 from wattledger.ledger.body import decode_key
 
 # name → SQL type, in the words of standard SQL
@@ -31,6 +33,7 @@ COLUMNS: dict[str, str] = {
     "job": "VARCHAR",
     "model": "VARCHAR",
     "labels": "VARCHAR",
+    "tenant": "VARCHAR",
     "start_s": "BIGINT",
     "length_s": "BIGINT",
     "seen_ms": "BIGINT",
@@ -40,13 +43,24 @@ COLUMNS: dict[str, str] = {
     "cached_tokens": "BIGINT",
     "generated_tokens": "BIGINT",
     "requests": "BIGINT",
+    "steps": "BIGINT",
+    "prompt_uj": "BIGINT",
+    "generated_uj": "BIGINT",
+    "standby_uj": "BIGINT",
+    "overhead_uj": "BIGINT",
+    "weak": "INTEGER",
+    "request": "VARCHAR",
     "body": "VARCHAR",
 }
 DAY_S = 86_400
-KEYED = ("energy", "work")  # kinds of fact whose key columns come from their key
 KEY_COLUMNS = Key._fields
 TIME_AND_ENERGY = ("start_s", "length_s", "seen_ms", "energy_uj", "spread_uj")
-OWN_COLUMNS = (*TIME_AND_ENERGY, "prompt_tokens", "cached_tokens", "generated_tokens", "requests")
+TOKENS = ("prompt_tokens", "cached_tokens", "generated_tokens")
+KINDS_UJ = ("prompt_uj", "generated_uj", "standby_uj", "overhead_uj")  # what a served workload's energy went into
+OWN_COLUMNS = (*TIME_AND_ENERGY, *TOKENS, "requests", "steps", *KINDS_UJ, "weak", "request")
+# Files that were written before allocations were kept lack these.
+LATER = ("tenant", "steps", *KINDS_UJ, "weak", "request")
+FIRST_COLUMNS = {name: kind for name, kind in COLUMNS.items() if name not in LATER}
 PLAIN_COLUMNS = ("meter", "host", "zone", "device", "run", "job", "model")  # of other kinds, where they say so themselves
 
 
@@ -68,23 +82,44 @@ class Rows:
             said = decode_key(found)
             key = said.key
             self._keys[said.number] = (*key[:-1], labels_text(key.labels))
-        own: tuple[Any, ...] = tuple(found.get(name) for name in OWN_COLUMNS)
+        tenant = None
         if kind in KEYED:
-            keyed = self._keys[found["key"]]
-            zeros = _COUNTS[kind]
-            own = tuple(0 if n is None and name in zeros else n for name, n in zip(OWN_COLUMNS, own, strict=True))
+            keyed: tuple[Any, ...] = self._keys[found["key"]]
+            own: tuple[Any, ...] = (*(found.get(name, default) for name, default in _OWN[kind]), None, None)
+            if kind == "allocation":
+                tenant = _escaped(found.get("tenant"))
+                own = (*own[:-2], int(found.get("weak", False)), _escaped(found.get("request")))
         elif kind == "key":
-            keyed, own = (None,) * len(KEY_COLUMNS), (None,) * len(OWN_COLUMNS)
+            keyed, own = (None,) * len(KEY_COLUMNS), _NONE
         else:
             keyed = tuple(found.get(name) if name in PLAIN_COLUMNS else None for name in KEY_COLUMNS)
-        return (self._writer, seq, found["recorded_s"], kind, found.get("corrects"), *keyed, *own, body)
+            own = (*(found.get(name) for name in _FIRST_OWN), *_NONE[len(_FIRST_OWN) :])
+        return (self._writer, seq, found["recorded_s"], kind, found.get("corrects"), *keyed, tenant, *own, body)
 
 
 # Counts that are left out of a body where they are 0.
 _COUNTS = {
     "energy": ("spread_uj",),
-    "work": ("prompt_tokens", "cached_tokens", "generated_tokens", "requests"),
+    "work": (*TOKENS, "requests", "steps"),
+    "allocation": (*KINDS_UJ, "spread_uj", *TOKENS),
 }
+# By kind: each column of its own up to ``weak`` and ``request``, with what it is where the body does not say it.
+_OWN = {kind: [(name, 0 if name in zeros else None) for name in OWN_COLUMNS[:-2]] for kind, zeros in _COUNTS.items()}
+_FIRST_OWN = tuple(name for name in OWN_COLUMNS if name not in LATER)
+_NONE = (None,) * len(OWN_COLUMNS)
+
+
+def _escaped(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r:.80} is no text")
+    return json.dumps(value, ensure_ascii=False)[1:-1]
+
+
+def unescaped(column: str | None) -> str:
+    """``request`` or ``tenant`` as the fact says it."""
+    return "" if column is None else str(json.loads(f'"{column}"'))
 
 
 def labels_text(labels: tuple[tuple[str, str], ...]) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from wattledger.ledger import lake
 from wattledger.ledger.body import day_of
-from wattledger.ledger.columns import DAY_S, KEY_COLUMNS
+from wattledger.ledger.columns import DAY_S, KEY_COLUMNS, KINDS_UJ, TOKENS
 from wattledger.ledger.compaction import Reader, standing
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.manifest import Segment
@@ -15,7 +15,8 @@ from wattledger.ledger.store import OPEN, Store
 
 # A job's rows lie side by side, so a report of one job reads a few of these; smaller ones would compress worse.
 ROW_GROUP = 30_720
-SUMS = ("energy_uj", "spread_uj", "prompt_tokens", "cached_tokens", "generated_tokens", "requests")
+SUMS = ("energy_uj", "spread_uj", *TOKENS, "requests", "steps")
+DIVIDED = (*KINDS_UJ, "spread_uj", *TOKENS)
 NEAR_DAYS = range(-2, 7)  # around a day: where the intensities of its zones were learnt, and so how long the grid's slots are
 # A fact is recorded after its window; what is recorded later than this after it has no price here, and stays a slot.
 PRICED_DAYS = range(-40, 2)
@@ -63,9 +64,12 @@ def energy_by_writer(reader: Reader) -> dict[str, int]:
 def read_back(reader: Reader, made: Path, expected_uj: int) -> int:
     """The file as it was written: how many rows.  LedgerError where a key has not exactly what it had in ``given``."""
     source = reader.files([made.name])
-    keys, sums = ", ".join(KEY_COLUMNS), ", ".join(f"SUM({name})" for name in SUMS)
-    by_key = f"SELECT fact, {keys}, {sums} FROM {{}} WHERE fact IN ('energy', 'work') GROUP BY fact, {keys}"
-    [(differing,)] = reader.ask(f"SELECT COUNT(*) FROM ({by_key.format('given')} EXCEPT {by_key.format(source)}) d")
+    differing = 0
+    allocated = "fact = 'allocation'", ("tenant", "CASE WHEN request IS NULL THEN 0 ELSE 1 END"), DIVIDED
+    for facts, more, names in (("fact IN ('energy', 'work')", ("fact",), SUMS), allocated):
+        keys, sums = ", ".join((*KEY_COLUMNS, *more)), ", ".join(f"SUM({name})" for name in names)
+        by_key = f"SELECT {keys}, {sums} FROM {{}} WHERE {facts} GROUP BY {keys}"
+        differing += reader.ask(f"SELECT COUNT(*) FROM ({by_key.format('given')} EXCEPT {by_key.format(source)}) d")[0][0]
     found_uj = reader.energy_uj(made.name)
     if differing or found_uj != expected_uj:
         raise LedgerError(f"{made.name}: {differing} keys differ, {found_uj} uJ, not {expected_uj}: a bug; nothing was changed")

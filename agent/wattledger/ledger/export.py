@@ -62,4 +62,4 @@ def _files(folders: Sequence[Path], work: Path) -> tuple[list[Path], tuple[str, 
     return list(found.values()), tuple(sorted({day for place, day in missing.items() if place not in found}))
 
 
-ALL_KINDS = ("key", "energy", "work", "gap", "intensity", "contract", "asset", "purchase", "run", "withdrawal")
+ALL_KINDS = ("key", "energy", "work", "allocation", "gap", "intensity", "contract", "asset", "purchase", "run", "withdrawal")

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wattledger.core.facts import EnergyFact, Fact, Key, Known, WorkFact
+from wattledger.core.facts import AllocationFact, Fact, Key, Known
 from wattledger.ledger import lake
-from wattledger.ledger.body import KINDS, decode
+from wattledger.ledger.body import KEYED, KINDS, decode
 from wattledger.ledger.books import Books
-from wattledger.ledger.columns import COLUMNS, KEY_COLUMNS
+from wattledger.ledger.columns import COLUMNS, KEY_COLUMNS, unescaped
 from wattledger.ledger.compaction import root_of
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.manifest import Segment
@@ -26,7 +26,7 @@ def find(places: Sequence[str | Path], fact_id: str) -> Found | None:
     """The fact of this id, if it is there on its own (one that was rolled up is not).  Raises LedgerError."""
     writer, seq = parsed(fact_id)
     with Books(places) as books:
-        sql = f"SELECT {', '.join(COLUMNS)} FROM facts_all WHERE writer = ? AND seq = ?"
+        sql = f"SELECT {', '.join(COLUMNS)} FROM {books.whole()} WHERE writer = ? AND seq = ?"
         rows = books.connection.execute(sql, [writer, seq]).fetchall()
         sql = "SELECT writer, seq FROM facts_all WHERE corrects = ? ORDER BY recorded_s DESC, writer DESC, seq DESC"
         later = books.connection.execute(sql, [fact_id]).fetchall()
@@ -67,14 +67,16 @@ def new_only(facts: Iterable[Fact], held: set[Fact]) -> list[Fact]:
 
 
 def _known(row: dict[str, Any], fact_id: str) -> Known:
-    """A row of the table as the fact it is; energy and work from their columns, since a key is explained elsewhere."""
+    """A row of the table as the fact it is; one that has a key from its columns, since a key is explained elsewhere."""
     kind = KINDS[row["fact"]]
-    if kind not in (EnergyFact, WorkFact):
+    if row["fact"] not in KEYED:
         known = decode(json.loads(row["body"]), fact_id, {})
         assert known is not None
         return known
     labels = tuple(sorted(json.loads(row["labels"]).items())) if row["labels"] else ()
     key = Key(**{**{name: row[name] for name in KEY_COLUMNS}, "labels": labels})
     own = {name: row[name] for name in kind._fields if name != "key"}
+    if kind is AllocationFact:
+        own |= {"weak": bool(row["weak"]), **{name: unescaped(row[name]) for name in ("request", "tenant")}}
     said = json.loads(row["body"]) if row["body"] else {}
     return Known(fact_id, row["recorded_s"], kind(key=key, **own), row["corrects"] or "", said.get("because", ""))

@@ -11,17 +11,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wattledger.ledger.body import BadBody, decode_key
-from wattledger.ledger.columns import COLUMNS, DAY_S, KEY_COLUMNS, OWN_COLUMNS, Rows, labels_text
+from wattledger.ledger.columns import (
+    COLUMNS,
+    DAY_S,
+    FIRST_COLUMNS,
+    KEY_COLUMNS,
+    KEYED,
+    OWN_COLUMNS,
+    TIME_AND_ENERGY,
+    Rows,
+    labels_text,
+)
 from wattledger.ledger.engine import LedgerError, connect, told
+from wattledger.ledger.forms import as_now, rows_sql
 from wattledger.ledger.plain import body_sql
 
 MEMORY_MB = 400
 BATCH = 20_000
-WORDS = ("fact", "corrects", *KEY_COLUMNS)
+WORDS = ("fact", "corrects", *KEY_COLUMNS, "tenant")
 FIRST_WORD, FIRST_OWN = 3, 3 + len(WORDS)  # of a row as Rows makes it
 LINE = ("seq", "said", "recorded_s", *OWN_COLUMNS, "body")
 MISSING = "a fact is missing here, or stands out of order"
 BACKWARDS = "it was recorded before the one before it"
+NO_MORE = "\t" * (len(OWN_COLUMNS) - len(TIME_AND_ENERGY) + 1)  # of its own, a plain fact has no more columns
 NOT_IN_A_LINE = re.compile(r"[\t\n\r\x00]")
 
 
@@ -43,7 +55,7 @@ class Stage:
             said = self._keys.get(key)
             if said is None:
                 raise BadBody(f"key {key} was not explained before on that day")
-            self._file.write(f"{seq}\t{said}\t{recorded}\t{start}\t{length}\t{seen}\t{energy}\t{spread or 0}\t\t\t\t\t{body}\n")
+            self._file.write(f"{seq}\t{said}\t{recorded}\t{start}\t{length}\t{seen}\t{energy}\t{spread or 0}{NO_MORE}{body}\n")
             return
         try:
             row = self._rows.row(seq, body)
@@ -52,12 +64,12 @@ class Stage:
         if NOT_IN_A_LINE.search(body):
             raise BadBody("a body is one line")
         words = row[FIRST_WORD:FIRST_OWN]
-        numbers = ["" if number is None else str(int(number)) for number in row[FIRST_OWN:-1]]
-        line = [str(seq), str(self._number(words)), str(row[2]), *numbers, body]
+        numbers = ["" if number is None else str(int(number)) for number in row[FIRST_OWN:-2]]
+        line = [str(seq), str(self._number(words)), str(row[2]), *numbers, row[-2] or "", body]
         self._file.write("\t".join(line) + "\n")
         if words[0] == "key":
             number, key_words = _explained(body)
-            self._keys[str(number)] = self._number(("energy", None, *key_words))
+            self._keys[str(number)] = self._number(("energy", None, *key_words, None))
 
     def _number(self, words: tuple[Any, ...]) -> int:
         return self._said.setdefault(words, len(self._said))
@@ -109,15 +121,15 @@ class Sealed:
             self._engine = _engine(None)
             try:
                 found_in = f"read_parquet({_text(path)}, hive_partitioning = false, file_row_number = true)"
-                self._engine.execute(f"CREATE VIEW sealed AS SELECT * FROM {found_in}")
-                found = {row[0]: row[1] for row in self._engine.execute("DESCRIBE sealed").fetchall()}
-                found.pop("file_row_number")
+                found = [row[:2] for row in self._engine.execute(f"DESCRIBE SELECT * FROM {found_in}").fetchall()][:-1]
+                columns = [as_now(name, older=len(found) == len(FIRST_COLUMNS)) for name in COLUMNS]
+                if found in (list(COLUMNS.items()), list(FIRST_COLUMNS.items())):
+                    self._engine.execute(f"CREATE VIEW sealed AS SELECT {', '.join(columns)}, file_row_number FROM {found_in}")
+                else:
+                    raise LedgerError(f"{path}: not the columns of a segment")
             except BaseException:
                 self._engine.close()
                 raise
-        if list(found.items()) != list(COLUMNS.items()):
-            self._engine.close()
-            raise LedgerError(f"{path}: not the columns of a segment")
 
     def close(self) -> None:
         """Close."""
@@ -208,23 +220,22 @@ ORDER BY p.seq"""
 
 def write_rows(files: Sequence[Path], where: "Where", to: Path, form: str) -> int:
     """The rows of segments' files that are asked for, by writer and number, as one file; how many.  Raises LedgerError."""
-    names = ", ".join(_text(path) for path in files)
-    given = f"read_parquet([{names}], hive_partitioning = false)" if files else f"(SELECT {_NO_ROW} WHERE false)"
     tests = [f"fact IN ({', '.join('?' for _ in where.kinds)})"] if where.kinds else ["fact <> 'key'"]
     tests += ["coalesce(start_s, recorded_s) >= ?"] * (where.from_s is not None)
     tests += ["coalesce(start_s, recorded_s) < ?"] * (where.to_s is not None)
     bound = [*where.kinds, *(s for s in (where.from_s, where.to_s) if s is not None)]
     options = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}
-    asked = f"FROM {given} WHERE {' AND '.join(tests)}"
-    rows = f"{asked} ORDER BY writer, seq"
     with told(str(to)):
         engine = _engine(to.parent)
         try:
+            given = f"({rows_sql(engine, list(map(str, files)), COLUMNS)})" if files else f"(SELECT {_NO_ROW} WHERE false)"
+            asked = f"FROM {given} WHERE {' AND '.join(tests)}"
+            rows = f"{asked} ORDER BY writer, seq"
             if form in options:
                 sql = f"COPY (SELECT {', '.join(COLUMNS)} {rows}) TO {_text(to)} ({options[form]})"
                 return int(engine.execute(sql, bound).fetchone()[0])
             # Bodies say their keys by numbers: each goes with what explained its day's numbers, whenever that was.
-            days = f"SELECT DISTINCT writer, recorded_s // {DAY_S} AS day {asked} AND fact IN ('energy', 'work')"
+            days = f"SELECT DISTINCT writer, recorded_s // {DAY_S} AS day {asked} AND fact IN {KEYED}"
             engine.execute(f"CREATE TEMP TABLE day AS {days}", bound)
             keys = f"fact = 'key' AND (writer, recorded_s // {DAY_S}) IN (SELECT writer, day FROM day)"
             sql = f"SELECT writer, seq, body FROM {given} WHERE ({' AND '.join(tests)}) OR {keys} ORDER BY writer, seq"

@@ -3,13 +3,18 @@
 Joules, spreads and counts are sums per key, exactly.  ``seen_ms`` stays what a fact says it is, the same for all keys of one
 device: the time its device was seen in all the windows that are put together.  A row that may not be rolled up (below) stays as
 it is, with its writer, number and body.
+
+Allocations of windows are summed like energy, weak where any of them was, and ``seen_ms`` says over how much time tokens were
+worked on.  Those of single requests are summed by key, tenant and slot, into rows whose request is ``(settled)`` and whose
+``requests`` says how many they were: who asked what, and when, is then gone.  Neither goes beyond slots: each of an allocation's
+kinds of energy has a price of its own hour, and a day's row has room for one.
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, Protocol
 
-from wattledger.ledger.columns import COLUMNS, DAY_S, KEY_COLUMNS, KEYED
+from wattledger.ledger.columns import COLUMNS, DAY_S, KEY_COLUMNS, KEYED, KINDS_UJ, TOKENS
 
 Level = Literal["minutes", "slots", "days"]
 LEVELS: tuple[Level, ...] = ("minutes", "slots", "days")  # finest first; minutes are only put together, not rolled up
@@ -21,7 +26,8 @@ PRICED = {"priced": "DECIMAL(38,0)", "priced_by": "VARCHAR"}
 ALL_COLUMNS = {**COLUMNS, **PRICED}
 # By job first: a report of one job then reads few row groups of a day.  All key columns: equal facts give equal bytes.
 ORDER = ("job", "model", "run", "host", "zone", "device", "component", "use", "method", "meter", "start_s", "length_s", "fact",
-         "labels", "pue_milli", "device_model", "priced_by", "writer", "seq", "recorded_s")  # fmt: skip
+         "labels", "pue_milli", "device_model", "tenant", "request", "priced_by", "writer", "seq", "recorded_s")  # fmt: skip
+SETTLED = "(settled)"  # what a sum of requests stands under
 
 
 class Rated(Protocol):
@@ -99,18 +105,21 @@ def setup(slots: Mapping[str, int]) -> list[str]:
 def rolled(given: str, level: Level) -> str:
     """The SELECT that rolls the rows of ``given`` (a table or view with ALL_COLUMNS) up to ``level``.
 
-    Left as they are: facts that are no energy or work; corrections, and what is corrected (a correction names one fact); windows
-    that cross a slot's edge; and a host's hour (day) in which an agent and a tracker both metered, or several meters of one run:
-    there a report must choose minute by minute whose word to take.  To days, also: windows without a settled price.
+    Left as they are: facts that have no key (to days, also allocations); corrections, and what is corrected (a correction names
+    one fact); windows that cross a slot's edge; and a host's hour (day) in which an agent and a tracker both metered, or several
+    meters of one run: there a report must choose minute by minute whose word to take.  To days, also: windows without a settled
+    price.
     """
     if level == "minutes":
         return f"SELECT {', '.join(ALL_COLUMNS)} FROM {given}"
-    return f"WITH {_steps(given, level)} SELECT * FROM summed UNION ALL SELECT {', '.join(ALL_COLUMNS)} FROM kept"
+    sums = "SELECT * FROM summed" + (" UNION ALL SELECT * FROM divided" if level == "slots" else "")
+    return f"WITH {_steps(given, level)} {sums} UNION ALL SELECT {', '.join(ALL_COLUMNS)} FROM kept"
 
 
 def _steps(given: str, level: Level) -> str:
-    kinds = ", ".join(text(kind) for kind in KEYED)
+    kinds = ", ".join(text(kind) for kind in KEYED if level == "slots" or kind != "allocation")
     keys = ", ".join(KEY_COLUMNS)
+    amounts = ("energy_uj", "spread_uj", *TOKENS, "requests", "steps")
     window = "COALESCE(s.slot_s, 3600)" if level == "slots" else str(DAY_S)
     block_s = HOUR_S if level == "slots" else DAY_S  # of all zones' slots: a host's meters may have been told different zones
     columns = ", ".join(f"g.{name}" for name in ALL_COLUMNS)
@@ -143,25 +152,54 @@ def _steps(given: str, level: Level) -> str:
         FROM told WHERE plain AND fact = 'energy' GROUP BY meter, host, device, window_s, from_s, start_s, length_s) each_window
       GROUP BY meter, host, device, window_s, from_s),
     sums AS (
-      SELECT MAX(recorded_s) AS recorded_s, fact, {keys}, window_s, from_s, CAST(SUM(energy_uj) AS BIGINT) AS energy_uj,
-        CAST(SUM(spread_uj) AS BIGINT) AS spread_uj, CAST(SUM(prompt_tokens) AS BIGINT) AS prompt_tokens,
-        CAST(SUM(cached_tokens) AS BIGINT) AS cached_tokens, CAST(SUM(generated_tokens) AS BIGINT) AS generated_tokens,
-        CAST(SUM(requests) AS BIGINT) AS requests, CAST(SUM(product) AS DECIMAL(38,0)) AS priced, by_cause
-      FROM told WHERE plain GROUP BY fact, {keys}, window_s, from_s, by_cause),
+      SELECT MAX(recorded_s) AS recorded_s, fact, {keys}, window_s, from_s, {_sums(amounts)},
+        CAST(SUM(product) AS DECIMAL(38,0)) AS priced, by_cause
+      FROM told WHERE plain AND fact <> 'allocation' GROUP BY fact, {keys}, window_s, from_s, by_cause),
     summed AS (
-      SELECT CAST(NULL AS VARCHAR) AS writer, CAST(NULL AS BIGINT) AS seq, u.recorded_s, u.fact, CAST(NULL AS VARCHAR) AS corrects,
-        {", ".join(f"u.{name}" for name in KEY_COLUMNS)}, u.from_s AS start_s, u.window_s AS length_s,
-        CASE WHEN u.fact = 'energy' THEN n.seen_ms END AS seen_ms, u.energy_uj, u.spread_uj, u.prompt_tokens, u.cached_tokens,
-        u.generated_tokens, u.requests, CAST(NULL AS VARCHAR) AS body, u.priced, CAST(u.by_cause AS VARCHAR) AS priced_by
+      SELECT {_as_row({name: f"u.{name}" for name in ("recorded_s", "fact", *KEY_COLUMNS, *amounts, "priced")} | {
+        "start_s": "u.from_s", "length_s": "u.window_s", "priced_by": "u.by_cause",
+        "seen_ms": "CASE WHEN u.fact = 'energy' THEN n.seen_ms END"})}
       FROM sums u LEFT JOIN seen n ON n.meter = u.meter AND n.host = u.host AND n.device = u.device
         AND n.window_s = u.window_s AND n.from_s = u.from_s),
+    {_divided() if level == "slots" else ""}
     unrolled AS (SELECT {", ".join(ALL_COLUMNS)} FROM told WHERE NOT plain),
     kept AS (
       SELECT {", ".join(ALL_COLUMNS)} FROM unrolled
       UNION ALL
       SELECT {", ".join(ALL_COLUMNS)} FROM {given} WHERE fact NOT IN ({kinds}, 'key')
       UNION ALL
-      SELECT {", ".join(ALL_COLUMNS)} FROM {given} WHERE fact = 'key' AND writer IN (SELECT writer FROM unrolled))"""
+      SELECT {", ".join(ALL_COLUMNS)} FROM {given} WHERE fact = 'key' AND (writer IN (SELECT writer FROM unrolled)
+        OR writer IN (SELECT writer FROM {given} WHERE fact = 'allocation' AND fact NOT IN ({kinds}))))"""
+
+
+def _divided() -> str:
+    """The steps for allocations: first by window, of which a key may have several facts, because some was known late."""
+    keys = ", ".join((*KEY_COLUMNS, "tenant"))
+    amounts = (*KINDS_UJ, "spread_uj", *TOKENS)
+    said = {name: name for name in (*KEY_COLUMNS, "tenant", "recorded_s", *amounts, "weak", "seen_ms", "requests")}
+    return f"""windows AS (
+      SELECT MAX(recorded_s) AS recorded_s, {keys}, window_s, from_s, MAX(weak) AS weak, {_sums(amounts)},
+        MAX(CASE WHEN request IS NULL AND prompt_uj + generated_uj > 0 THEN COALESCE(seen_ms, length_s * 1000) END) AS seen_ms,
+        CASE WHEN request IS NOT NULL THEN '{SETTLED}' END AS request,
+        SUM(CASE WHEN request IS NOT NULL THEN COALESCE(requests, 1) END) AS requests
+      FROM told WHERE plain AND fact = 'allocation'
+      GROUP BY {keys}, window_s, from_s, start_s, length_s, CASE WHEN request IS NOT NULL THEN '{SETTLED}' END),
+    divisions AS (
+      SELECT MAX(recorded_s) AS recorded_s, {keys}, request, window_s, from_s, MAX(weak) AS weak,
+        {_sums((*amounts, "seen_ms", "requests"))}
+      FROM windows GROUP BY {keys}, request, window_s, from_s),
+    divided AS (
+      SELECT {_as_row(said | {"fact": "'allocation'", "request": "request", "start_s": "from_s", "length_s": "window_s"})}
+      FROM divisions),"""
+
+
+def _sums(names: Iterable[str]) -> str:
+    return ", ".join(f"CAST(SUM({name}) AS BIGINT) AS {name}" for name in names)
+
+
+def _as_row(said: Mapping[str, str]) -> str:
+    """All columns in their order, null where nothing is said."""
+    return ", ".join(f"CAST({said.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in ALL_COLUMNS.items())
 
 
 def text(value: str) -> str:

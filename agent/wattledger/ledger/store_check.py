@@ -26,7 +26,7 @@ class Checked(NamedTuple):
     """How far the open part is good: ``head`` is after the last row that is chained.
 
     ``seq`` and ``wrong``: the first that is not.  ``no_fact``: the first chained row whose body is no fact, and why.  ``file``:
-    what is wrong with the file itself.
+    what is wrong with the file itself.  ``allocates``: whether any fact is an allocation.
     """
 
     writer: str
@@ -36,6 +36,7 @@ class Checked(NamedTuple):
     wrong: str = ""
     no_fact: tuple[int, str] | None = None
     file: str = ""
+    allocates: bool = False
 
 
 def check(folder: Path) -> Checked:
@@ -63,7 +64,7 @@ def _rows(folder: Path) -> Checked:
             wrong = str(told(folder / OPEN, failed))
         if not wrong and db.execute("SELECT count(*) FROM fact WHERE seq <= ?", (before.seq,)).fetchone()[0]:
             return Checked(writer, before, at, None, f"facts up to {before.seq} are here, though they were sealed", no_fact)
-        return Checked(writer, before, at, at.seq + 1 if wrong else None, wrong, no_fact)
+        return Checked(writer, before, at, at.seq + 1 if wrong else None, wrong, no_fact, allocates=bodies.allocates)
 
 
 def _file(folder: Path) -> str:
@@ -102,7 +103,7 @@ class _Bodies:
         self.recorded = b""
         self.keys: set[bytes] = set()
         self._explained: dict[int, Key] = {}
-        self._last_s, self._day = last_s, -1
+        self._last_s, self._day, self.allocates = last_s, -1, False
 
     def first_bad(self, rows: Sequence[tuple[int, bytes, bytes]]) -> tuple[int, str] | None:
         """The first of these rows, in order, whose body is no fact, uses a key that was not explained that day, or goes back in
@@ -142,6 +143,7 @@ class _Bodies:
             self._explained[said.number] = said.key
         else:
             decode(found, "", self._explained)
+            self.allocates = self.allocates or found["fact"] == "allocation"
 
 
 def _links(at: Head, rows: Sequence[tuple[int, bytes, bytes]]) -> tuple[Head, str]:

@@ -1,8 +1,8 @@
 """The open minute of each process: one row, overwritten as the minute goes on, and who is alive to go on with it.
 
 A body is its SHA-256, a space, and {"day", "energy": [[key, start_s, length_s, seen_ms, energy_uj, spread_uj] …], "work": [[key,
-…] …]}, keys by their numbers of that recorded day; with ``keys``, [[number, body] …], once the rows that explain them have left
-for a segment.
+…] …], "allocation": [[key, …] …]}, fields in the order of the facts', keys by their numbers of that recorded day; with ``keys``,
+[[number, body] …], once the rows that explain them have left for a segment.
 """
 
 import json
@@ -12,11 +12,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wattledger.core.facts import EnergyFact, Key, WorkFact
-from wattledger.ledger.body import BadBody, decode_key
+from wattledger.core.facts import AllocationFact, EnergyFact, Key, WorkFact
+from wattledger.ledger.body import BadBody, Keyed, decode_key
 
-Amounts = EnergyFact | WorkFact
+Amounts = Keyed
 PROCFS = Path("/proc")
+KINDS = {"energy": EnergyFact, "work": WorkFact, "allocation": AllocationFact}
 SILENT_S = 600  # in another container, whose processes cannot be looked up: gone, when it has written nothing for so long
 
 
@@ -52,9 +53,8 @@ def is_alive(process: Process, silent_s: int, procfs: Path = PROCFS) -> bool:
 def written(facts: Sequence[Amounts], numbers: Sequence[int], day: int) -> str:
     """The body of a journal; ``numbers``: of the facts' keys."""
     pairs = list(zip(facts, numbers, strict=True))
-    energy = [(number, *fact[1:]) for fact, number in pairs if type(fact) is EnergyFact]
-    work = [(number, *fact[1:]) for fact, number in pairs if type(fact) is WorkFact]
-    return _sealed({"day": day, "energy": energy, "work": work})
+    rows = {name: [(number, *fact[1:]) for fact, number in pairs if type(fact) is kind] for name, kind in KINDS.items()}
+    return _sealed({"day": day, **{name: rows[name] for name in KINDS if rows[name] or name != "allocation"}})
 
 
 def day_of(body: str) -> int:
@@ -70,8 +70,10 @@ def read(body: str, keys: Mapping[int, Key]) -> list[Amounts]:
         for _, text in found.get("keys", ()):
             key = decode_key(json.loads(text))
             said[key.number] = key.key
-        facts: list[Amounts] = [EnergyFact(said[number], *_ints(rest, 5)) for number, *rest in found["energy"]]
-        return facts + [WorkFact(said[number], *_ints(rest, 6)) for number, *rest in found["work"]]
+        facts: list[Amounts] = [EnergyFact(said[number], *_ints(rest, (5,))) for number, *rest in found["energy"]]
+        # Before engine steps were counted, a row of work was one shorter.
+        facts += [WorkFact(said[number], *_ints(rest, (6, 7))) for number, *rest in found["work"]]
+        return facts + [_allocation(said[number], rest) for number, *rest in found.get("allocation", ())]
     except KeyError as wrong:
         raise BadBody(f"{wrong} is missing") from None
     except (TypeError, ValueError) as wrong:
@@ -81,7 +83,7 @@ def read(body: str, keys: Mapping[int, Key]) -> list[Amounts]:
 def with_keys(body: str, keys: Mapping[int, str]) -> str:
     """A journal that carries the bodies of its keys with it.  Raises BadBody."""
     found = _parsed(body)
-    used = {row[0] for kind in ("energy", "work") for row in found.get(kind, ())} & keys.keys()
+    used = {row[0] for kind in KINDS for row in found.get(kind, ())} & keys.keys()
     found["keys"] = [*found.get("keys", ()), *([number, keys[number]] for number in sorted(used))]
     return _sealed(found)
 
@@ -92,19 +94,32 @@ def _sealed(found: Mapping[str, Any]) -> str:
     return f"{sha256(text.encode('utf-8', 'surrogateescape')).hexdigest()} {text}"
 
 
-Window = tuple[type, Key, int, int]
+Window = tuple[object, ...]
 Taken = dict[Window, tuple[int, ...]]
 
 
 def window(fact: Amounts) -> Window:
-    return type(fact), fact.key, fact.start_s, fact.length_s
+    """What amounts are of: two facts that agree in it say the same thing twice."""
+    whose = (fact.request, fact.tenant) if isinstance(fact, AllocationFact) else ()
+    return type(fact), fact.key, fact.start_s, fact.length_s, *whose
+
+
+def _amounts(fact: Amounts) -> tuple[int, ...]:
+    return fact[3:8] + fact[11:] if isinstance(fact, AllocationFact) else fact[3:]
+
+
+def _less(fact: Amounts, rest: Sequence[int]) -> Amounts:
+    if isinstance(fact, AllocationFact):
+        return AllocationFact._make((*fact[:3], *rest[:5], *fact[8:11], *rest[5:]))
+    return type(fact)._make((*fact[:3], *rest))
 
 
 def take(taken: Taken, facts: Sequence[Amounts]) -> None:
     """Count these among what was taken."""
     for fact in facts:
-        before = taken.get(window(fact), (0,) * len(fact[3:]))
-        taken[window(fact)] = tuple(a + b for a, b in zip(before, fact[3:], strict=True))
+        amounts = _amounts(fact)
+        before = taken.get(window(fact), (0,) * len(amounts))
+        taken[window(fact)] = tuple(a + b for a, b in zip(before, amounts, strict=True))
 
 
 def less(facts: Sequence[Amounts], taken: Taken) -> list[Amounts]:
@@ -117,16 +132,24 @@ def less(facts: Sequence[Amounts], taken: Taken) -> list[Amounts]:
         if gone is None:
             left.append(fact)
             continue
-        rest = [max(0, now - before) for now, before in zip(fact[3:], gone, strict=True)]
+        rest = [max(0, now - before) for now, before in zip(_amounts(fact), gone, strict=True)]
         if any(rest):
-            left.append(type(fact)(*fact[:3], *rest))
+            left.append(_less(fact, rest))
     return left
 
 
-def _ints(rest: Sequence[Any], count: int) -> list[int]:
-    if len(rest) != count or not all(type(n) is int for n in rest):
+def _ints(rest: Sequence[Any], counts: Sequence[int]) -> list[int]:
+    if len(rest) not in counts or not all(type(n) is int for n in rest):
         raise ValueError(f"{rest!r:.80} is not a row of a journal")
     return list(rest)
+
+
+def _allocation(key: Key, rest: Sequence[Any]) -> AllocationFact:
+    texts = rest[8:10]
+    if len(rest) != len(AllocationFact._fields) - 1 or type(rest[7]) is not bool or not all(isinstance(t, str) for t in texts):
+        raise ValueError(f"{rest!r:.80} is not a row of a journal")
+    _ints([*rest[:7], *rest[10:]], (10,))
+    return AllocationFact(key, *rest)
 
 
 def _parsed(body: str) -> dict[str, Any]:

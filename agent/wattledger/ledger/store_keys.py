@@ -4,8 +4,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from wattledger.core.facts import Correction, EnergyFact, Fact, Key, WorkFact
-from wattledger.ledger.body import decode_key, encode, encode_key
+from wattledger.core.facts import Correction, Fact, Key
+from wattledger.ledger.body import Keyed, decode_key, encode, encode_key
 from wattledger.ledger.columns import DAY_S
 from wattledger.ledger.store_people import People
 from wattledger.ledger.store_schema import KEY_ROWS
@@ -47,7 +47,7 @@ class Keys:
         for fact in facts:
             number = None
             keyed = fact.fact if isinstance(fact, Correction) else fact
-            if isinstance(keyed, EnergyFact | WorkFact):
+            if isinstance(keyed, Keyed):
                 number = numbers.get(keyed.key) or self._explained(keyed.key, recorded_s, bodies)
                 body = encode(fact, recorded_s, number)
             else:
@@ -56,7 +56,7 @@ class Keys:
             bodies.append(body)
         return bodies, places
 
-    def numbered(self, facts: Sequence[EnergyFact | WorkFact], recorded_s: int) -> tuple[list[str], list[int]]:
+    def numbered(self, facts: Sequence[Keyed], recorded_s: int) -> tuple[list[str], list[int]]:
         """The bodies of keys that are new, and the number of each fact's key."""
         bodies: list[str] = []
         numbers = self._numbers

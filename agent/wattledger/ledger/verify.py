@@ -5,11 +5,9 @@ chain, whole in itself) only anchors and signatures show.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import TimeoutError as TooLong
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +19,8 @@ from wattledger.ledger.manifest import BadManifest, Manifest, excused, home, man
 from wattledger.ledger.segment_check import first_differing, first_problem
 from wattledger.ledger.store import OPEN
 from wattledger.ledger.store_check import Checked, check
-
-LOOK_S = 120.0  # how long a damaged file is read for its first bad row
+from wattledger.ledger.verify_runs import executor
+from wattledger.ledger.verify_sums import overdrawn
 
 
 class Problem(NamedTuple):
@@ -73,7 +71,7 @@ def verify(folder: Path, *, key: str = "", processes: int = 1) -> Report:
     found.collect()
     if not with_store and not found.manifests and not found.problems:
         raise LedgerError(f"{folder}: no books are kept here")
-    with _executor(processes) as run:
+    with executor(processes) as run:
         there = [manifest for manifest in found.manifests if manifest.path.exists()]
         asked = [(manifest, run(first_problem, manifest)) for manifest in there]
         opened = run(check, folder) if with_store else None
@@ -81,6 +79,7 @@ def verify(folder: Path, *, key: str = "", processes: int = 1) -> Report:
         if opened is not None:
             found.open_part(opened)
     found.logs(key)
+    found.sums()
     return found.report()
 
 
@@ -181,6 +180,15 @@ class _Found:
         if key and unsigned:
             self._notes.append(f"{unsigned} of {len(self.manifests)} segments are not signed")
 
+    def sums(self) -> None:
+        """Allocations keep within what they divide; of books of which something else is wrong, that says nothing."""
+        try:
+            opened = self._open is not None and self._open.allocates
+            for line in overdrawn(self.folder, in_open_part=opened) if not self.problems else ():
+                self._add(self.folder, None, line, "each fact holds in itself")
+        except LedgerError as wrong:
+            self._notes.append(f"allocations were not held against energy: {wrong}")
+
     def _log(self, writer: str, mine: Sequence[Manifest]) -> None:
         index, seq, head, day, last_s = 0, 1, genesis(writer).hex(), "", 0
         for manifest in mine:
@@ -258,33 +266,12 @@ def _good(before: int, last: int) -> str:
 
 def _look_for_the_row(manifest: Manifest) -> tuple[int | None, str]:
     """The first bad row of a damaged file.  In a process of its own: an engine may crash over a file that lies."""
-    with _executor(2) as run:
+    with executor(2) as run:
         try:
             seq, what = run(first_differing, manifest)() or (None, "yet all its facts read as they were sealed")
         except (BrokenProcessPool, TooLong, OSError):
             return None, "; it cannot be read at all"
     return seq, f"; {what.removeprefix(f'{manifest.path}: ')}"
-
-
-@contextmanager
-def _executor(processes: int) -> Iterator[Callable[..., Callable[[], Any]]]:
-    """Runs checks: here, when their answer is asked for, or in processes of their own."""
-    if processes < 2:
-        yield lambda check, given: lambda: check(given)
-        return
-    import multiprocessing
-
-    # Spawned: a forked copy of an engine's threads would be none.
-    pool: Executor = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
-
-    def run(check: Callable[..., Any], given: Any) -> Callable[[], Any]:
-        future: Future[Any] = pool.submit(check, given)
-        return lambda: future.result(LOOK_S if check is first_differing else None)
-
-    try:
-        yield run
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def text(reports: Iterable[Report]) -> str:

@@ -171,7 +171,7 @@ class Sampler:
             self._stepped.append(batch)
             out = self.pipeline.step(batch)
             found = step.settled + out.settled, step.gaps + out.gaps, step.floors + out.floors, step.kept + out.kept
-            step = Step(*found)
+            step = Step(*found, step.requests + out.requests)
         return step
 
     def ripe(self) -> bool:

@@ -10,9 +10,9 @@ import click
 
 from wattledger.cli import fail
 from wattledger.cli.ledger.anchor import books, now_s, settings
-from wattledger.core.facts import Correction, EnergyFact, Fact, Key, Known, WorkFact
+from wattledger.core.facts import Correction, Fact, Key, Known
 from wattledger.ledger import compact
-from wattledger.ledger.body import hints
+from wattledger.ledger.body import Keyed, hints
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.held import Found, find, segment_of
 from wattledger.ledger.store import OPEN, Store
@@ -69,7 +69,7 @@ def _find(folder: Path, shared: str, fact_id: str, *, dry: bool) -> Found:
 def changed(fact: Fact, changes: Sequence[str]) -> Fact:
     """The fact with these fields set, its key's among them.  Raises LedgerError with the nearest right field."""
     own = {name: kind for name, kind in hints(type(fact)).items() if name != "key"}
-    of_key = hints(Key) if isinstance(fact, EnergyFact | WorkFact) else {}
+    of_key = hints(Key) if isinstance(fact, Keyed) else {}
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or (name not in own and name not in of_key):
@@ -77,7 +77,7 @@ def changed(fact: Fact, changes: Sequence[str]) -> Fact:
         value = _value((own.get(name) or of_key[name]), text, change)
         if name in own:
             fact = fact._replace(**{name: value})
-        elif isinstance(fact, EnergyFact | WorkFact):
+        elif isinstance(fact, Keyed):
             fact = fact._replace(key=fact.key._replace(**{name: value}))
     return fact
 
@@ -130,5 +130,5 @@ def _say(before: Known, after: Fact | None, new_id: str, as_json: bool) -> None:
 
 def _flat(fact: Fact) -> dict[str, Any]:
     """Field → value, the key's fields beside the fact's own."""
-    key = fact.key._asdict() if isinstance(fact, EnergyFact | WorkFact) else {}
+    key = fact.key._asdict() if isinstance(fact, Keyed) else {}
     return {**key, **{name: value for name, value in fact._asdict().items() if name != "key"}}

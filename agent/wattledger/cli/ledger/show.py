@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from wattledger.cli import fail
+from wattledger.cli.explain_tokens import allocation_headline
 from wattledger.cli.ledger.anchor import settings
 from wattledger.cli.ledger.verify import LEDGERS, folders
 from wattledger.ledger.contents import Contents, contents, find
@@ -45,12 +46,19 @@ def _print_fact(fact: str, row: dict[str, Any], as_json: bool) -> None:
         said = {name: value for name, value in row.items() if value is not None and name != "body"}
         click.echo(json.dumps({"id": fact, **said, "body": body}, ensure_ascii=False))
         return
-    click.echo(fact)
+    click.echo(f"{fact}{_headline(row)}")
     for name, value in row.items():
         if value not in (None, "") and name not in ("body", "writer", "seq"):
             more = f"  ({_time(value)})" if name.endswith("_s") and name != "length_s" else ""
             click.echo(f"  {name:<14} {value}{more}")
     click.echo(f"  {'body':<14} {row['body']}")
+
+
+def _headline(row: dict[str, Any]) -> str:
+    if row["fact"] != "allocation":
+        return ""
+    window = f"{_time(row['start_s'])} + {row['length_s']} s"
+    return f": {allocation_headline(row, window)}"
 
 
 def _print(one: Contents) -> None:

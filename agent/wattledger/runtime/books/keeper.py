@@ -7,17 +7,17 @@ when it can be: nothing is lost, and nothing is written twice.
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wattledger.core.facts import EnergyFact, Fact, GapFact, WorkFact
-from wattledger.core.model import Device, Factor, Gap, Instant
+from wattledger.core.facts import AllocationFact, Fact, GapFact
+from wattledger.core.model import Device, Gap, Instant
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.posted import MINUTE_S, Minute
 from wattledger.runtime import clock
 from wattledger.runtime.books.forks import committing, guard
-from wattledger.runtime.books.minutes import Meter, Scribe, Window, window_of
+from wattledger.runtime.books.minutes import Facts, Meter, Scribe, Taken, Window, together, window_of
 from wattledger.runtime.books.place import local, mounts
 from wattledger.runtime.books.settled import MOST_FACTS, Settled
 from wattledger.runtime.warn import warn_once
@@ -33,18 +33,11 @@ STOP_S = 5.0  # what a program's end may wait for its books
 MANY = 120  # steps that wait for a disk that hangs; more are put together
 
 
-class Taken(NamedTuple):
-    """What one step handed out, with the devices and factors as they were."""
-
-    minutes: Sequence[dict[int, Minute]]
-    terms: Mapping[str, Factor]
-    gaps: Sequence[Gap]
-
-
 class Plan(NamedTuple):
     """How books are kept: where, by whom, how often, and whether the store stays open (an agent's does; a program may fork).
 
-    ``mounts``: the file systems, by which it is seen whether the folder is this host's own.
+    ``mounts``: the file systems, by which it is seen whether the folder is this host's own.  ``requests``: whether each request's
+    energy is kept.
     """
 
     folder: Path
@@ -52,10 +45,12 @@ class Plan(NamedTuple):
     interval_s: float
     hold: bool = False
     mounts: Callable[[], str] = mounts
+    requests: bool = True
 
 
 class Keeper:
-    """State: the queue of what was handed out, the open windows, facts that wait for the disk, and whether it takes them.
+    """State: the queue of what was handed out, the open windows (with the requests that were settled in them), facts that wait for
+    the disk, and whether it takes them.
 
     ``say``: where a line about the disk goes.  ``settled``: told of what the books hold and of each fact that comes to it.
     """
@@ -75,6 +70,7 @@ class Keeper:
         self._notes: deque[Fact | Callable[[], Fact]] = deque()
         self._devices: dict[str, Device] = {}
         self._open: dict[Window, Minute] = {}
+        self._settled: dict[Window, list[AllocationFact]] = {}
         self._waiting: list[Fact] = []
         self._newest_s = 0
         self._store: Store | None = None
@@ -89,10 +85,11 @@ class Keeper:
     def take(self, step: Step, pipeline: Pipeline) -> None:
         """What a step handed out; returns at once."""
         minutes = [minutes for minutes in step.kept if minutes]
-        if minutes or step.gaps:
+        requests = step.requests if self._plan.requests else ()
+        if minutes or step.gaps or requests:
             if len(self._devices) != len(pipeline.totals.devices):
                 self._devices = dict(pipeline.totals.devices)
-            self._queue.append(Taken(minutes, pipeline.terms, step.gaps))
+            self._queue.append(Taken(minutes, pipeline.terms, step.gaps, requests))
             if len(self._queue) > MANY:
                 self._shorten()
 
@@ -107,13 +104,7 @@ class Keeper:
         if before.terms is not newest.terms:
             self._queue += [before, newest]
             return
-        sums: dict[int, Minute] = {}
-        for minutes in (*before.minutes, *newest.minutes):
-            for start_s, minute in minutes.items():
-                held = sums.setdefault(start_s, minute)
-                if held is not minute:
-                    held.add(minute)
-        self._queue.append(Taken([sums], newest.terms, [*before.gaps, *newest.gaps]))
+        self._queue.append(together(before, newest))
 
     def note(self, facts: Sequence[Fact | Callable[[], Fact]]) -> None:
         """Facts that come from elsewhere, or what makes them on the keeper's thread, for the next commit; returns at once."""
@@ -169,11 +160,20 @@ class Keeper:
                         held.add(minute)
                 self._newest_s = max(minutes, default=self._newest_s)
             self._waiting += [self._gap(gap) for gap in taken.gaps]
+            if taken.requests:
+                self._settle(taken)
         while self._notes:
             note = self._notes.popleft()
             self._waiting.append(note() if callable(note) else note)
         if len(self._open) > MOST_MINUTES:
             self._fold()
+
+    def _settle(self, taken: Taken) -> None:
+        """A request is written with the newest minute: its energy is part of that one's and of earlier ones', never before them."""
+        window = window_of(max((w.start_s for w in self._open), default=self._newest_s), taken.terms)
+        self._open.setdefault(window, Minute())
+        facts = [self._scribe.request(window, of) for of in taken.requests]
+        self._settled.setdefault(window, []).extend(fact for fact in facts if fact is not None)
 
     def _gap(self, gap: Gap) -> GapFact:
         start_ms, end_ms = gap.start.wall_ns // 1_000_000, gap.end.wall_ns // 1_000_000
@@ -183,32 +183,37 @@ class Keeper:
         """The disk takes nothing: older minutes are kept by the quarter of an hour, which no grid's slot is shorter than by much,
         and which memory can hold for days."""
         before, self._open = self._open, {}
-        for window, minute in before.items():
-            if window.length_s == MINUTE_S and window.start_s < self._newest_s - QUARTER_S:
-                window = window._replace(start_s=window.start_s // QUARTER_S * QUARTER_S, length_s=QUARTER_S)
+        settled, self._settled = self._settled, {}
+        for of, minute in before.items():
+            window = of
+            if of.length_s == MINUTE_S and of.start_s < self._newest_s - QUARTER_S:
+                window = of._replace(start_s=of.start_s // QUARTER_S * QUARTER_S, length_s=QUARTER_S)
+            if of in settled:
+                self._settled.setdefault(window, []).extend(settled[of])
             held = self._open.get(window)
             if held is None:
                 self._open[window] = minute
             else:
                 held.add(minute)
 
-    def _cut(self, final: bool) -> tuple[list[Window], list[EnergyFact | WorkFact]]:
+    def _cut(self, final: bool) -> tuple[list[Window], Facts]:
         now_s = self._now().wall_ns // 1_000_000_000
         # A clock that was stepped must not keep a minute open for an hour: what is far from the newest minute, before or after,
         # is over.
         at_s = self._newest_s
         over = [w for w in self._open if final or now_s >= w.start_s + w.length_s + GRACE_S or abs(w.start_s - at_s) > MINUTE_S]
-        still: list[EnergyFact | WorkFact] = []
-        for window in self._open.keys() - set(over):
-            still += self._scribe.facts(window, self._open[window], self._devices)
+        still = [fact for window in self._open.keys() - set(over) for fact in self._facts(window)]
         return sorted(over), still
 
-    def _write(self, over: Sequence[Window], still_open: Sequence[EnergyFact | WorkFact]) -> str:
+    def _facts(self, window: Window) -> Facts:
+        return [*self._scribe.facts(window, self._open[window], self._devices), *self._settled.get(window, ())]
+
+    def _write(self, over: Sequence[Window], still_open: Facts) -> str:
         """One commit; on failure (what is wrong is returned) everything stays as it was, for the next."""
         from wattledger.ledger.engine import LedgerError
 
         written: list[Fact] = []
-        closed = [fact for window in over for fact in self._scribe.facts(window, self._open[window], self._devices)]
+        closed = [fact for window in over for fact in self._facts(window)]
         now_s = self._now().wall_ns // 1_000_000_000
         try:
             store = self._opened(now_s)
@@ -231,6 +236,7 @@ class Keeper:
             self._dirty = False
             for window in over:
                 del self._open[window]
+                self._settled.pop(window, None)
         if self.settled is not None and (written or closed):
             self.settled.took([*written, *closed], now_s)
         if self._failing and not found:

@@ -42,7 +42,8 @@ def open_books(config: Config, environ: Mapping[str, str], books: Books, host: s
     meter = Meter(f"{books.kind}:{secrets.token_hex(8)}", host, books.run, books.own)
     interval_s = min(60.0, max(0.1, config["ledger.commit_interval_s"]))
     settled = Settled(int(config["grid.settle_h"] * 3600), providers(config)) if books.kind == "agent" else None
-    keeper = Keeper(Plan(folder, meter, interval_s, hold=books.kind == "agent"), books.say, settled)
+    plan = Plan(folder, meter, interval_s, hold=books.kind == "agent", requests=config["ledger.requests"])
+    keeper = Keeper(plan, books.say, settled)
     # Made on the keeper's thread: what it takes (ctypes) is not for the program to wait for.
     keeper.note([partial(life, "began", keeper, config, outer=environ.get(OUTER, ""), at=clock.now())])
     keeper.start()

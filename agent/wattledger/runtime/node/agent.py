@@ -9,14 +9,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib.metadata import entry_points
 from typing import Any
 
 from wattledger.core.catalog import CATALOG
 from wattledger.core.model import Boundary, Instant, Sample, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.series import Series
-from wattledger.core.totals import Health, Snapshot, State
+from wattledger.core.totals import Health, State
 from wattledger.runtime import clock, floors, host
 from wattledger.runtime.books.opening import Books
 from wattledger.runtime.build import Plan, Session, look_again, open_session, renew, rest_factors
@@ -25,15 +24,16 @@ from wattledger.runtime.control.binding import ControlError
 from wattledger.runtime.control.hearing import House
 from wattledger.runtime.control.server import ControlServer
 from wattledger.runtime.exporters import open_pushers
+from wattledger.runtime.node.engines import Engines
 from wattledger.runtime.node.journal import Journal
 from wattledger.runtime.node.membership import Membership
 from wattledger.runtime.node.notify import Notify
+from wattledger.runtime.node.pages import Views, pages_of
 from wattledger.runtime.node.publish import Publisher
 from wattledger.runtime.node.whereabouts import whereabouts
 from wattledger.runtime.node.words import greeting, label_names, may_make, operators, state_dir
 from wattledger.runtime.opening import Opened, Scope
 from wattledger.runtime.sampler import Hooks
-from wattledger.runtime.web.pages import metrics, ready, rendered
 from wattledger.runtime.web.server import Web
 from wattledger.sources.cgroup.clients import Spoken
 
@@ -41,11 +41,10 @@ NODE = Workload("(node)")  # a node has no tree of its own; this one never gets 
 CLOSE_S = 5.0  # what the last deliveries may take
 LOOK_AGAIN_NS = 60_000_000_000  # sensors that were not there: a driver may be loaded, a BMC plugged in
 COARSEST_FINE_S = 1.0  # boundaries are stamps on a grid of a second or more (design.md section 10)
-SERVED = ("prometheus", "jsonl", "console")
 NEUTRAL = {"pue": 1.0, "rest_share": 0.0, "rest_offset": 0.0, "rest_off": 0.0}
 FIXED = ("agent.listen", "agent.socket", "agent.state", "agent.labels", "agent.series", "agent.series_keep_s", "agent.web_config",
-         "agent.interval_s", "agent.fine_boundaries", "paths.sysfs", "paths.procfs", "ledger.enabled", "ledger.path",
-         "ledger.commit_interval_s")  # fmt: skip
+         "agent.interval_s", "agent.fine_boundaries", "agent.requests", "paths.sysfs", "paths.procfs", "ledger.enabled",
+         "ledger.path", "ledger.commit_interval_s", "ledger.requests")  # fmt: skip
 
 
 class Edges:
@@ -113,17 +112,17 @@ class Agent:
         return config
 
     def _web(self) -> Web:
-        made = {entry.name: entry.load()() for entry in entry_points(group="wattledger.exporters") if entry.name in SERVED}
-        pages = {
-            "/metrics": metrics(self._shown, made["prometheus"]),
-            "/metrics.jsonl": rendered(self._shown, made["jsonl"], "application/jsonl"),
-            "/tables": rendered(self._shown, made["console"], "text/plain; charset=utf-8"),
-            "/readyz": ready(lambda: self.publisher.at, self.config["agent.interval_s"]),
-        }
+        views = Views(lambda: self.publisher.shown, lambda: self.publisher.at, self._pue, self._taker)
+        pages = pages_of(self.config, views)
         return Web(str(self.config["agent.listen"]), pages, str(self.config["agent.web_config"]))
 
-    def _shown(self) -> Snapshot | None:
-        return self.publisher.shown
+    def _taker(self) -> Callable[[Iterable[Sample]], None] | None:
+        """Where samples from elsewhere go, once the sensors are open."""
+        return self.session.sampler.put if hasattr(self, "session") else None
+
+    def _pue(self) -> float:
+        pue = self.session.pipeline.factors.get("pue")
+        return 1.0 if pue is None else pue.value
 
     def _listen(self) -> ControlServer | None:
         path = str(self.config["agent.socket"])
@@ -158,7 +157,9 @@ class Agent:
         labels = {label for metric in CATALOG for label in metric.labels} | set(names)
         scope = Scope(NODE, (), os.getpid(), whole_machine=True, clients=lambda: dict(self._clients), demo=self._demo)
         place = Opened(config, self._environ, scope, []).host("cgroup")
-        self._members = Membership(whereabouts(place), lambda: tuple(self._clients))
+        look = whereabouts(place)
+        self._members = Membership(look, lambda: tuple(self._clients))
+        self._engines = Engines(look, self._clients)
         self._series = Series(config["agent.series"], keep_ns, labels)
         plan = Plan(
             scope,
@@ -170,7 +171,8 @@ class Agent:
         return open_session(config, self._environ, plan)
 
     def _name(self, samples: Sequence[Sample]) -> Iterable[Sample]:
-        return self._members.name(samples, clock.now())
+        now = clock.now()
+        return [*self._engines.name(samples, now), *self._members.name(samples, now)]
 
     def _look(self, step: Step, pipeline: Pipeline) -> None:
         """A cell was closed: under the sampler's lock, so copies are made here and everything else is done by others."""

@@ -4,7 +4,7 @@ import io
 import threading
 import traceback
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from email.message import Message
 from http.server import BaseHTTPRequestHandler
 from itertools import chain
@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wattledger.runtime.warn import warn_once
+from wattledger.runtime.web import body as bodies
 from wattledger.runtime.web.access import Access
-from wattledger.runtime.web.pages import Page, Serve, text
+from wattledger.runtime.web.pages import Accepts, Page, text
 from wattledger.runtime.web.stream import Stream, TooLong
 
 if TYPE_CHECKING:
@@ -28,13 +29,14 @@ _NEVER = threading.Event()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves GET and HEAD of the server's pages; everything else gets one line and a status."""
+    """Serves GET and HEAD of the server's pages, and POST of those that take it; everything else gets one line and a status."""
 
     server: "Server"
     protocol_version = "HTTP/1.1"
 
     def __init__(self, connection: socket, client: Any, server: "Server", access: Access) -> None:
         self._access = access
+        self._heard = False  # the body, to its end
         self.headers = Message()  # until they are read
         super().__init__(connection, client, server)
 
@@ -59,26 +61,51 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(431, "the headers are too long")
 
     def _answer(self) -> None:
-        server, path = self.server, self.path.partition("?")[0]
+        server = self.server
         if not server.requests.acquire(blocking=False):
             self._reply(text("busy: too many requests at once", 503), {"Retry-After": "1"})
             return
         try:
             if not server.door.admits(self._access, self.headers.get("Authorization", "")):
                 self._reply(text("user and password, please", 401), {"WWW-Authenticate": 'Basic realm="wattledger"'})
-            elif self.command not in ("GET", "HEAD"):
-                self._reply(text("only GET and HEAD", 405), {"Allow": "GET, HEAD"})
-            elif path not in server.pages:
-                self._reply(text(f"not found; here are {' '.join(server.pages)}", 404))
             else:
-                self._reply(*self._page(path, server.pages[path]))
+                self._reply(*self._found(self.path.partition("?")[0]))
         finally:
             server.requests.release()
+        if self.command == "POST" and not self._heard:
+            bodies.forget(self.headers, self._stream, self.rfile)
 
-    def _page(self, path: str, serve: Serve) -> tuple[Page, Mapping[str, str]]:
+    def _found(self, path: str) -> tuple[Page, Mapping[str, str]]:
+        """The page at ``path``, if it is there and can be had by this method."""
+        page = self.server.pages.get(path)
+        allowed = ("POST",) if isinstance(page, Accepts) else ("GET", "HEAD")
+        if self.command not in (("GET", "HEAD", "POST") if page is None else allowed):
+            return text(f"only {' and '.join(allowed)}", 405), {"Allow": ", ".join(allowed)}
+        if page is None:
+            return text(f"not found; here are {' '.join(self.server.pages)}", 404), {}
+        if isinstance(page, Accepts):
+            return self._taken(path, page)
+        serve = page
+        return self._page(path, lambda: serve(self.headers))
+
+    def _taken(self, path: str, page: Accepts) -> tuple[Page, Mapping[str, str]]:
+        """The body heard and handed to the page; so few at once that they cannot fill the memory."""
+        if not self.server.bodies.acquire(blocking=False):
+            return text("busy: too many bodies at once", 503), {"Retry-After": "1"}
+        try:
+            body = bodies.read(self.headers, self._stream, self.rfile)
+            self._heard = True
+            unpacked = bodies.unpacked(self.headers, body)
+            return self._page(path, lambda: page.serve(self.headers, unpacked))
+        except bodies.Refused as refused:
+            return text(str(refused), refused.status), {}
+        finally:
+            self.server.bodies.release()
+
+    def _page(self, path: str, make: Callable[[], Page]) -> tuple[Page, Mapping[str, str]]:
         """The page made and packed."""
         try:
-            page = serve(self.headers)
+            page = make()
             body, encoded = self._packed(page.body)
         except TimeoutError:
             return text("busy: other requests are being answered", 503), {"Retry-After": "1"}
@@ -86,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
             # Our mistake, whatever it is: the scraper is told, the next scrape is another one, and the agent goes on.
             warn_once(f"bug in page {path}", traceback.format_exc().rstrip())
             return text("this page cannot be made; the agent's log says why", 500), {}
-        more = {"Content-Encoding": "gzip"} if encoded else {}
+        more = {**page.more, "Content-Encoding": "gzip"} if encoded else page.more
         return page._replace(body=body), {"Vary": "Accept, Accept-Encoding", "Cache-Control": "no-store", **more}
 
     def _packed(self, body: bytes | Iterable[bytes]) -> tuple[bytes, bool]:

@@ -1,8 +1,9 @@
-"""What the agent serves: pages are functions of a request's headers, called on that request's own thread."""
+"""What the agent serves: pages are functions of a request's headers, called on that request's own thread; some take a body."""
 
 import html
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.message import Message
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from wattledger.core.model import Instant
@@ -18,14 +19,24 @@ LATE_TICKS = 3  # so many intervals without a tick, and the figures are not toda
 
 
 class Page(NamedTuple):
-    """An answer.  A body in pieces is made while it is packed, so that other threads run between two."""
+    """An answer.  A body in pieces is made while it is packed, so that other threads run between two.  ``more``: headers beside."""
 
     content_type: str
     body: bytes | Iterable[bytes]
     status: int = 200
+    more: Mapping[str, str] = MappingProxyType({})
 
 
 Serve = Callable[[Message], Page]  # headers -> page
+
+
+class Accepts(NamedTuple):
+    """A page that takes POST, and nothing else: headers and the body (whole, unpacked, within the server's limits) -> page."""
+
+    serve: Callable[[Message, bytes], Page]
+
+
+Route = Serve | Accepts
 
 
 class Scraped(Protocol):

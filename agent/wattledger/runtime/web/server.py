@@ -15,7 +15,7 @@ from wattledger.runtime.web.access import Access
 from wattledger.runtime.web.door import Door
 from wattledger.runtime.web.handler import Handler
 from wattledger.runtime.web.listen import bind
-from wattledger.runtime.web.pages import Serve, healthy, index
+from wattledger.runtime.web.pages import Accepts, Route, healthy, index
 from wattledger.runtime.web.stream import Limits
 
 DEFAULT = Limits()
@@ -34,12 +34,13 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, listener: socket.socket, door: Door, pages: Mapping[str, Serve], limits: Limits) -> None:
+    def __init__(self, listener: socket.socket, door: Door, pages: Mapping[str, Route], limits: Limits) -> None:
         super().__init__(listener.getsockname(), Handler, bind_and_activate=False)  # type: ignore[arg-type]  # made in finish_request
         self.socket.close()
         self.socket = listener
         self.door, self.pages, self.limits = door, pages, limits
         self.requests = threading.Semaphore(limits.requests)
+        self.bodies = threading.Semaphore(limits.bodies)
         self.making = threading.Lock()
         self._places = threading.Semaphore(limits.connections)
         self._open: set[socket.socket] = set()
@@ -117,15 +118,15 @@ class Web:
     def __init__(
         self,
         listen: str,
-        pages: Mapping[str, Serve],
+        pages: Mapping[str, Route],
         config_file: str = "",
         *,
         say: Callable[[str], None] = say,
         limits: Limits = DEFAULT,
     ) -> None:
         self._listen, self._config_file, self._say, self._limits = listen, config_file, say, limits
-        self._pages: dict[str, Serve] = {"/healthz": healthy, **pages}
-        self._pages["/"] = index(sorted(self._pages))
+        self._pages: dict[str, Route] = {"/healthz": healthy, **pages}
+        self._pages["/"] = index(sorted(path for path, page in self._pages.items() if not isinstance(page, Accepts)))
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
 

@@ -12,11 +12,13 @@ PIECE_BYTES = 65_536
 class Limits(NamedTuple):
     """How much all clients together and each of them may take.
 
-    ``requests`` at once (the next is told 503) and ``connections`` at once, those that have asked nothing yet included (the next is
-    closed).  ``patience_s``: for a whole request, and again for a whole answer; one byte a second is a held thread.
+    ``requests`` at once, of which so many with ``bodies`` (the next is told 503), and ``connections`` at once, those included that
+    have asked nothing yet (the next is closed).  ``patience_s``: for a whole request, and again for a whole answer; one byte a
+    second is a held thread.
     """
 
     requests: int = 16
+    bodies: int = 6
     connections: int = 64
     patience_s: float = 10.0
     head_bytes: int = 32_768
@@ -37,6 +39,10 @@ class Stream(io.RawIOBase):
     def restart(self) -> None:
         """The time begins anew."""
         self._until_ns = clock.elapsed_ns() + self._patience_ns
+
+    def allow(self, n_bytes: int) -> None:
+        """So many bytes may come from here on, beside those that have come: a body."""
+        self._left_bytes = n_bytes
 
     def readable(self) -> bool:
         return True

@@ -1,0 +1,1 @@
+"""The faces of other tools, so that changing over is one import line."""

@@ -1,0 +1,205 @@
+"""A snapshot → the rows of each metric: label values and a number, sorted, no two with the same labels.
+
+Energy leaves the house here and nowhere else: microjoules (int) become joules as exact decimals, so that for every device the
+joules handed out are the joules measured, to the last digit of the text.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from functools import lru_cache
+
+from wattledger.core.model import Device, Workload
+from wattledger.core.totals import DeviceKey, Snapshot
+from wattledger.core.version import __version__
+
+Number = int | float | Decimal
+Row = tuple[tuple[str, ...], Number]
+
+
+# Who: what programs say of themselves, then what the kernel vouches for.
+WHO = ("job_name", "model_name", "k8s_namespace_name", "k8s_pod_name", "k8s_container_name", "slurm_job_id")
+
+
+def joules(energy_uj: int) -> Decimal:
+    # From text, not by arithmetic: the caller's program may have set a decimal context of its own, which must not round our energy.
+    return Decimal(f"{energy_uj}e-6")
+
+
+@lru_cache(maxsize=16_384)
+def who(workload: Workload, *more: str, extra: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Values for ``WHO``, then ``more``, then ``extra`` labels; bytes that are no text (a job named by a broken locale) must not
+    end every later scrape."""
+    labels = dict(workload.labels)
+    known = (workload.job, workload.model or "", *(labels.get(name, "") for name in WHO[2:]))
+    return (*map(printable, known), *more, *(printable(labels.get(name, "")) for name in extra))
+
+
+def printable(name: str) -> str:
+    return name if name.isascii() else name.encode("utf-8", "replace").decode("utf-8")
+
+
+def summed(pairs: Iterable[tuple[tuple[str, ...], int]]) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Workloads that differ only in labels not exported share a series: their sums are kept."""
+    sums: dict[tuple[str, ...], int] = {}
+    for labels, value in pairs:
+        sums[labels] = sums.get(labels, 0) + value
+    yield from sorted(sums.items())
+
+
+def component(snapshot: Snapshot, device_id: str) -> str:
+    return snapshot.devices[device_id].kind
+
+
+def energy(snapshot: Snapshot) -> Iterator[Row]:
+    pairs = (
+        (who(workload, device, component(snapshot, device), method, use, extra=snapshot.label_names), uj)
+        for (workload, device, method, use), uj in snapshot.energy_uj.items()
+    )
+    return ((labels, joules(uj)) for labels, uj in summed(pairs))
+
+
+def by_device(
+    snapshot: Snapshot, sums: Mapping[DeviceKey, int], said: Callable[[Device], str]
+) -> Iterator[Row]:
+    for (device_id, method), uj in sorted(sums.items()):
+        device = snapshot.devices[device_id]
+        yield (device_id, device.kind, said(device), method), joules(uj)
+
+
+def device_energy(snapshot: Snapshot) -> Iterator[Row]:
+    return by_device(snapshot, snapshot.device_energy_uj, lambda device: device.model)
+
+
+def subdevice_energy(snapshot: Snapshot) -> Iterator[Row]:
+    return by_device(snapshot, snapshot.subdevice_energy_uj, lambda device: device.inside or "")
+
+
+def device_power(snapshot: Snapshot) -> Iterator[Row]:
+    """Only what is inside nothing, so that a sum over a host counts each watt once."""
+    for device_id, uw in sorted(snapshot.power_uw.items()):
+        if snapshot.devices[device_id].inside is None:
+            yield (device_id, component(snapshot, device_id)), joules(uw)
+
+
+def emissions(snapshot: Snapshot) -> Iterator[Row]:
+    sums: dict[tuple[str, ...], float] = {}
+    for workload, grams in snapshot.emissions_g.items():
+        labels = who(workload, extra=snapshot.label_names)
+        sums[labels] = sums.get(labels, 0.0) + grams
+    return iter(sorted(sums.items()))
+
+
+def tokens(snapshot: Snapshot) -> Iterator[Row]:
+    pairs = (
+        (who(workload, kind, extra=snapshot.label_names), count)
+        for workload, work in snapshot.work.items()
+        for kind, count in (
+            ("prompt", work.prompt_tokens),
+            ("cached", work.cached_tokens),
+            ("generated", work.generated_tokens),
+        )
+    )
+    return summed(pairs)
+
+
+def requests(snapshot: Snapshot) -> Iterator[Row]:
+    pairs = ((who(workload, extra=snapshot.label_names), work.requests) for workload, work in snapshot.work.items())
+    return summed(pairs)
+
+
+def grid(snapshot: Snapshot) -> Iterator[Row]:
+    if snapshot.grid is not None:
+        grid = snapshot.grid
+        # Annual tables are averages; a marginal signal, when there is one, is a factor of another kind.
+        yield (grid.zone, grid.origin, "average", grid.quality), grid.value
+
+
+def grid_age(snapshot: Snapshot) -> Iterator[Row]:
+    if snapshot.grid is not None and snapshot.grid_age_s is not None:
+        yield (snapshot.grid.zone, snapshot.grid.origin), snapshot.grid_age_s
+
+
+def settled(snapshot: Snapshot) -> Iterator[Row]:
+    return iter(sorted(snapshot.settled_g.items()))
+
+
+def residual(snapshot: Snapshot) -> Iterator[Row]:
+    return (((device,), joules(uj)) for device, uj in sorted(snapshot.residual_uj.items()))
+
+
+def source_up(snapshot: Snapshot) -> Iterator[Row]:
+    return (((source,), int(health.up)) for source, health in sorted(snapshot.health.items()))
+
+
+def source_read(snapshot: Snapshot) -> Iterator[Row]:
+    return (((source,), health.read_s) for source, health in sorted(snapshot.health.items()))
+
+
+def source_errors(snapshot: Snapshot) -> Iterator[Row]:
+    return (((source,), health.errors) for source, health in sorted(snapshot.health.items()))
+
+
+def retired(snapshot: Snapshot) -> Iterator[Row]:
+    """0 while nobody has been retired: a sum with an absent series is no sum in PromQL."""
+    for device in sorted({device for device, _ in snapshot.device_energy_uj}):
+        yield (device, component(snapshot, device)), joules(snapshot.retired_uj.get(device, 0))
+
+
+def coverage(snapshot: Snapshot) -> Iterator[Row]:
+    found = ((source, health.coverage) for source, health in sorted(snapshot.health.items()))
+    return (((source,), part) for source, part in found if part is not None)
+
+
+def tick_late(snapshot: Snapshot) -> Iterator[Row]:
+    if snapshot.late_s is not None:
+        yield (), snapshot.late_s
+
+
+def sent(snapshot: Snapshot) -> Iterator[Row]:
+    for exporter, sent in sorted(snapshot.sent.items()):
+        yield (exporter, "delivered"), sent.delivered
+        yield (exporter, "failed"), sent.failed
+
+
+def build_info(_: Snapshot) -> Iterator[Row]:
+    # Looked up, not imported: core imports nothing above it, and the package it lies in is there whenever core is.
+    yield (__version__,), 1
+
+
+# --- serving engines ------------------------------------------------------------------------------------------------------
+
+
+def token_energy(snapshot: Snapshot) -> Iterator[Row]:
+    pairs = ((who(w, *more, extra=snapshot.label_names), uj) for (w, *more), uj in snapshot.token_uj.items())
+    return ((labels, joules(uj)) for labels, uj in summed(pairs))
+
+
+def token_pending(snapshot: Snapshot) -> Iterator[Row]:
+    pairs = ((who(w, extra=snapshot.label_names), uj) for w, uj in snapshot.token_pending_uj.items())
+    return ((labels, joules(uj)) for labels, uj in summed(pairs))
+
+
+def token_emissions(snapshot: Snapshot) -> Iterator[Row]:
+    sums: dict[tuple[str, ...], float] = {}
+    for (workload, kind), grams in snapshot.token_g.items():
+        labels = who(workload, kind, extra=snapshot.label_names)
+        sums[labels] = sums.get(labels, 0.0) + grams
+    return iter(sorted(sums.items()))
+
+
+def token_price(snapshot: Snapshot) -> Iterator[Row]:
+    """Of workloads that differ in labels not exported, the first by name: prices have no sum."""
+    found: dict[tuple[str, ...], float] = {}
+    for (workload, kind, bound), price in sorted(snapshot.token_price.items()):
+        found.setdefault(who(workload, kind, bound, extra=snapshot.label_names), price)
+    return iter(sorted(found.items()))
+
+
+def request_energy(snapshot: Snapshot) -> Iterator[Row]:
+    pairs = ((who(w, *more, extra=snapshot.label_names), uj) for (w, *more), uj in snapshot.request_uj.items())
+    return ((labels, joules(uj)) for labels, uj in summed(pairs))
+
+
+def request_tokens(snapshot: Snapshot) -> Iterator[Row]:
+    pairs = ((who(w, *more, extra=snapshot.label_names), n) for (w, *more), n in snapshot.request_tokens.items())
+    return summed(pairs)

@@ -1,0 +1,222 @@
+"""Every serving engine of a node: whose it is, and what its energy went into, as sums for the snapshot and shares for the
+ledger."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from wattledger.core.accounts import Lane
+from wattledger.core.engines import Growth
+from wattledger.core.model import RESERVED, Fault, Instant, Request, Served, Work, Workload
+from wattledger.core.posted import Posted
+from wattledger.core.pricing import grams
+from wattledger.core.serving import Divided, OfRequest, Serving
+from wattledger.core.totals import TOKEN_KINDS, Tokens
+
+UNRECORDED = "(unrecorded)"
+OTHER_TENANTS = "(other)"
+MOST_TENANTS = 100  # with series of their own, for each workload
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "0.0.0.0")  # one and the same from within the host
+
+
+class House(NamedTuple):
+    """What the book is told of the pipeline it works in.
+
+    ``whose``: the workload of a process; ``series``: under which name a workload is shown.  ``price``: g/kWh and PUE in force, if
+    anybody knows.
+    """
+
+    whose: Callable[[str], Workload]
+    series: Callable[[Workload], Workload]
+    price: Callable[[], tuple[float, float] | None]
+    posted: Posted
+
+
+class TokenBook:
+    """State: served workloads, which replica is whose, what was told since the last cell, and the sums."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.serving: dict[Workload, Serving] = {}
+        self.faults: list[Fault] = []
+        self._told: list[Served] = []
+        self._requests: list[Request] = []
+        self._engines: dict[tuple[str, str], Served] = {}
+        self._token_uj: dict[tuple[Workload, str, str, str], int] = {}
+        self._token_g: dict[tuple[Workload, str], float] = {}
+        self._request_uj: dict[tuple[Workload, str, str], int] = {}
+        self._request_tokens: dict[tuple[Workload, str, str], int] = {}
+
+    def hear(self, sample: Served | Request) -> None:
+        """A reading of an engine, or a request that has ended; taken when the cell is closed."""
+        if isinstance(sample, Served):
+            self._told.append(sample)
+        else:
+            self._requests.append(sample)
+
+    def begin(self) -> list[Work]:
+        """A cell is being closed: gives what the engines did since they were last read."""
+        told, self._told = self._told, []
+        works: list[Work] = []
+        by_owner: dict[Workload, list[Served]] = {}
+        for reading in told:
+            owner = self._house.whose(reading.who) if reading.who else Workload(reading.engine.partition(" ")[0], reading.model)
+            if owner.job in RESERVED:
+                what = f"{reading.engine}: nobody knows whose its process is ({reading.who}), so its tokens are not counted"
+                self.faults.append(Fault("engines", reading.engine, reading.at, what, gone=False))
+                continue
+            by_owner.setdefault(owner, []).append(reading)
+            self._engines[reading.engine, reading.model] = reading
+        for owner, readings in by_owner.items():
+            serving = self._of(owner, readings)
+            for reading, growth in serving.read(readings):
+                works.append(self._work(serving, reading, growth))
+        return [work for work in works if any(work[2:6]) or work.steps]
+
+    def _of(self, owner: Workload, readings: Iterable[Served]) -> Serving:
+        """The owner's serving; replicas that went by another name until now (a claim has come) go on under the new one."""
+        serving = self.serving.get(owner)
+        if serving is None:
+            serving = self.serving[owner] = Serving(owner)
+        for reading in readings:
+            for other in self.serving.values():
+                if other is not serving and other.has(reading):
+                    serving.adopt(reading, other)
+        return serving
+
+    def _work(self, serving: Serving, reading: Served, growth: Growth) -> Work:
+        if growth.wrong:
+            self.faults.append(Fault("engines", reading.engine, reading.at, growth.wrong, gone=False))
+        counts = growth.prompt, growth.cached, growth.generated, growth.requests
+        return Work(serving.named(reading.model), reading.at, *counts, steps=growth.steps or 0)
+
+    def energy(self, workload: Workload, key: Lane, kind: str, cell: tuple[int, int], energies_uj: tuple[int, int]) -> None:
+        """What a workload got of a device over the cell: (active, held); of no interest unless it is served."""
+        serving = self.serving.get(workload)
+        if serving is not None and workload.job not in RESERVED:
+            serving.energy(key, kind, cell, energies_uj)
+
+    def close(self, at: Instant) -> list[OfRequest]:
+        """Divide what can be divided, and settle requests; gives those that are final."""
+        for request in self._requests:
+            self._route(request)
+        self._requests = []
+        settled: list[OfRequest] = []
+        for serving in self.serving.values():
+            for divided in serving.divide(at):
+                self._post(serving, divided)
+            found = serving.settle(at.mono_ns)
+            settled += found
+        for of in settled:
+            self._settle(of)
+        return settled
+
+    def retire(self, gone: Iterable[Workload]) -> None:
+        """These have no series any more, under any name; who is still served begins anew."""
+        ended = frozenset(gone)
+        if not ended:
+            return
+        self._token_uj = {key: uj for key, uj in self._token_uj.items() if key[0] not in ended}
+        self._token_g = {key: g for key, g in self._token_g.items() if key[0] not in ended}
+        self._request_uj = {key: uj for key, uj in self._request_uj.items() if key[0] not in ended}
+        self._request_tokens = {key: n for key, n in self._request_tokens.items() if key[0] not in ended}
+        for owner in [owner for owner in self.serving if self._house.series(owner) in ended]:
+            del self.serving[owner]
+
+    def shown(self) -> Tokens:
+        """For the snapshot: copies."""
+        prices: dict[tuple[Workload, str, str], float] = {}
+        pending: dict[Workload, int] = {}
+        weak: set[Workload] = set()
+        for serving in self.serving.values():
+            shown = self._house.series(serving.workload)
+            pending[shown] = pending.get(shown, 0) + serving.pending_uj
+            for i, model in enumerate(serving.models):
+                name = self._house.series(serving.named(model))
+                weak |= {name} if serving.weak else set()
+                prices |= {(name, *key): value for key, value in _prices(serving, i).items()}
+        engines = {r.address: self._house.series(w) for r in self._engines.values() for w in [self._owner(r)] if w is not None}
+        sums = dict(self._token_uj), dict(self._token_g), pending, prices, dict(self._request_uj), dict(self._request_tokens)
+        return Tokens(*sums, engines, frozenset(weak))
+
+    # --- within -----------------------------------------------------------------------------------------------------------
+
+    def _owner(self, reading: Served) -> Workload | None:
+        for serving in self.serving.values():
+            if serving.has(reading):
+                return serving.named(reading.model)
+        return None
+
+    def _post(self, serving: Serving, divided: Divided) -> None:
+        division = divided.division
+        by_workload: dict[Workload, list[int]] = {serving.workload: [0, 0, division.standby_uj, division.overhead_uj]}
+        for model, prompt_uj, generated_uj in zip(serving.models, division.prompt_uj, division.generated_uj, strict=True):
+            sums = by_workload.setdefault(serving.named(model), [0, 0, 0, 0])
+            sums[0] += prompt_uj
+            sums[1] += generated_uj
+        price = self._house.price()
+        for workload, energies_uj in by_workload.items():
+            if not any(energies_uj):
+                continue
+            self._house.posted.tokens((workload, *divided.component), divided.at, energies_uj, weak=divided.weak)
+            shown = self._house.series(workload)
+            for kind, uj in zip(TOKEN_KINDS, energies_uj, strict=True):
+                key = (shown, *divided.component, kind)
+                self._token_uj[key] = self._token_uj.get(key, 0) + uj
+                if price is not None:
+                    self._token_g[shown, kind] = self._token_g.get((shown, kind), 0.0) + grams(uj, *price)
+
+    def _settle(self, of: OfRequest) -> None:
+        shown, settled = self._house.series(of.workload), of.settled
+        tenant = UNRECORDED if settled.request is None else settled.request.tenant
+        tenant = self._tenant(shown, tenant)
+        for kind, uj, n in (
+            ("prompt", settled.prompt_uj, settled.prompt_tokens),
+            ("generated", settled.generated_uj, settled.generated_tokens),
+        ):
+            key = shown, tenant, kind
+            self._request_uj[key] = self._request_uj.get(key, 0) + uj
+            self._request_tokens[key] = self._request_tokens.get(key, 0) + n
+
+    def _tenant(self, shown: Workload, tenant: str) -> str:
+        if (shown, tenant, "prompt") in self._request_uj or tenant == UNRECORDED:
+            return tenant
+        known = sum(1 for workload, _, kind in self._request_uj if workload == shown and kind == "prompt")
+        return tenant if known < MOST_TENANTS else OTHER_TENANTS
+
+    def _route(self, request: Request) -> None:
+        """To the engine at its address, else to the only one that serves its model."""
+        found = {
+            (owner, reading.model)
+            for reading in self._engines.values()
+            for owner, serving in self.serving.items()
+            if serving.has(reading) and _answers(reading, request)
+        }
+        if len(found) > 1:
+            found = {(owner, model) for owner, model in found if model == request.model}
+        if len(found) != 1:
+            what = f"a request to model {request.model!r} at {request.address or 'no address'}: no engine, or several, can be meant"
+            self.faults.append(Fault("engines", None, request.end, what, gone=False))
+            return
+        owner, model = found.pop()
+        wrong = self.serving[owner].request(model, request)
+        if wrong:
+            self.faults.append(Fault("engines", None, request.end, wrong, gone=False))
+
+
+def _answers(reading: Served, request: Request) -> bool:
+    if not request.address:
+        return reading.model == request.model
+    host, _, port = request.address.rpartition(":")
+    here, _, there = reading.address.rpartition(":")
+    return port == there and (host == here or host in LOOPBACK or here in LOOPBACK)
+
+
+def _prices(serving: Serving, i: int) -> Mapping[tuple[str, str], float]:
+    """Joules per token of all components together; their errors are added, because they may have one cause."""
+    found: dict[tuple[str, str], float] = {}
+    for j, kind in enumerate(TOKEN_KINDS[:2]):
+        told = [price for fit in serving.fits.values() if (price := fit.price(i)[j]) is not None]
+        if told:
+            for bound in ("value", "low", "high"):
+                found[kind, bound] = sum(getattr(price, bound) for price in told)
+    return found
