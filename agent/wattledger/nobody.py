@@ -40,5 +40,13 @@ class Nobody:
         """A footprint of which nothing is known."""
         return {"schema": "wattledger.footprint/1", "notes": [str(self)]}
 
+    def to_model_card(self, *_: Any, **__: Any) -> str:
+        """Nothing to report."""
+        return str(self)
+
+    def to_codecarbon_row(self, *_: Any, **__: Any) -> dict[str, Any]:
+        """Nothing to report."""
+        return {}
+
     def __str__(self) -> str:
         return f"not measured: {self._why!r}"

@@ -61,7 +61,8 @@ def foreign(room: Path) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in sorted(room.rglob("*.py")):
         for name in imports(path):
-            library = name.split(".")[0]
+            # A name that several distributions share: the protocol's messages are one of their own.
+            library = "opentelemetry.proto" if name.startswith("opentelemetry.proto") else name.split(".")[0]
             if library not in OURS and library not in sys.stdlib_module_names:
                 found.setdefault(library, set()).add(str(path.relative_to(room)))
     return found

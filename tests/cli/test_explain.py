@@ -8,8 +8,9 @@ import pytest
 from tests.accounting.made_changes import rewrite
 from tests.cli.front import Front, is_one_line, own_place
 from tests.cli.ledger_place import writer_of
-from tests.ledger.made import DAY_S, NOON_S, began, energy, gap, intensity, work
+from tests.ledger.made import DAY_S, NOON_S, asked, began, divided, energy, gap, intensity, key, work
 
+from wattledger.core.facts import Fact
 from wattledger.ledger.segments import seal
 from wattledger.ledger.store import Store
 
@@ -174,3 +175,76 @@ def test_a_time_without_joules_is_not_known_and_never_zero_grams(front: Front) -
     assert status == 0
     assert "not known" in out
     assert "CO2e" not in out.splitlines()[1]
+
+
+# --- allocations --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def served(front: Front) -> list[str]:
+    """A minute's energy on two devices, the tokens done in it, how it was divided, and two requests; their ids."""
+    of = key(device="", component="", device_model="", method="", use="")
+    facts: list[Fact] = [
+        energy(0, uj=60, start_s=NOON_S + 60), energy(1, uj=40, start_s=NOON_S + 60), energy(2, uj=7, of=key(component="cpu")),
+        work()._replace(key=of, steps=8, start_s=NOON_S + 60), divided(30, 40, 20, 10, start_s=NOON_S + 60, weak=True),
+        asked("r-1", 3, 4, tenant="acme", start_s=NOON_S + 61, spread_uj=2), asked("r\n2", 30, start_s=NOON_S + 58),
+    ]  # fmt: skip
+    store = Store.open(Path("books"))
+    ids = store.append(facts, NOON_S + HOURS * H)
+    store.close()
+    return ids
+
+
+def test_an_allocation_names_the_energy_facts_that_it_divides(front: Front, served: list[str]) -> None:
+    out = front("explain", served[4], "--ledger", "books").out
+    assert f"{served[4]}: 30 uJ prompt, 40 uJ generated, 20 uJ standby, 10 uJ overhead in" in out
+    assert f"divides       100 uJ of energy in its window: {served[0]}, {served[1]}\n" in out
+    assert f"among         812 prompt, 64 generated tokens in 8 engine steps: {served[3]}\n" in out
+    assert "weak: the prices stood on a prior" in out
+    assert "in reports    counted" in out
+    found = json.loads(front("explain", served[4], "--ledger", "books", "--json").out)
+    assert found["divides"] == {"energy_facts": served[:2], "energy_uj": 100}
+    assert (found["weak"], found["work"]["facts"], found["work"]["steps"]) == (True, [served[3]], 8)
+
+
+def test_a_request_says_what_part_of_the_windows_it_got(front: Front, served: list[str]) -> None:
+    out = front("explain", served[5], "--ledger", "books").out
+    assert "3 uJ prompt, 4 uJ generated to request r-1 in" in out
+    assert "tenant        acme" in out
+    assert "tokens        10 prompt, 20 generated tokens" in out
+    assert "part          0.1 of the 70 uJ that went into tokens in the windows" in out
+    assert out.count(served[4]) == 1
+    found = json.loads(front("explain", served[5], "--ledger", "books", "--json").out)
+    assert (found["part_of"]["facts"], found["part_of"]["energy_uj"], found["part_of"]["fraction"]) == ([served[4]], 70, 0.1)
+    assert "divides" not in found
+
+
+def test_what_was_known_a_minute_later_is_looked_for_there(front: Front, served: list[str]) -> None:
+    """A request ended before the minute in which its engine's energy came to be known."""
+    found = json.loads(front("explain", served[6], "--ledger", "books", "--json").out)
+    assert (found["part_of"]["facts"], found["part_of"]["fraction"]) == ([served[4]], 30 / 70)
+    out = front("explain", served[6], "--ledger", "books").out
+    assert "to request r\N{REPLACEMENT CHARACTER}2 in" in out
+
+
+def test_an_engine_of_several_models_divides_what_its_process_drew(front: Front, served: list[str]) -> None:
+    store = Store.open(Path("books"))
+    other = divided(1, start_s=NOON_S + 60)
+    [fact_id] = store.append([other._replace(key=other.key._replace(model="m-2"))], NOON_S + HOURS * H)
+    store.close()
+    assert json.loads(front("explain", fact_id, "--ledger", "books", "--json").out)["divides"]["energy_facts"] == served[:2]
+
+
+def test_an_allocation_can_be_restated_and_is_shown(front: Front, served: list[str]) -> None:
+    status, out, err = front(
+        "ledger", "restate", served[5], "--set", "prompt_uj=2", "--set", "weak=true", "--set", "tenant=other", "--reason", "x",
+        "--ledger", "books",
+    )  # fmt: skip
+    assert (status, err) == (0, "")
+    assert "prompt_uj  3 → 2" in out
+    new_id = out.split()[-1]
+    shown = front("ledger", "show", new_id, "--ledger", "books").out
+    assert shown.startswith(f"{new_id}: 2 uJ prompt, 4 uJ generated to request r-1 in 2026-09-21T12:01:01Z + 2 s\n")
+    assert "tenant         other" in shown
+    assert "not counted: corrected since" in front("explain", served[5], "--ledger", "books").out
+    assert "allocation" in front("ledger", "show", "--ledger", "books").out

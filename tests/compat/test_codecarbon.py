@@ -26,7 +26,7 @@ tracker = OfflineEmissionsTracker(
     project_name="mine", country_iso_code="FRA", measure_power_secs=1, output_dir=".", log_level="error", save_to_file=True
 )
 tracker.start()
-time.sleep(1)
+time.sleep(1.3)
 emissions = tracker.stop()
 assert isinstance(emissions, float) and emissions == tracker.final_emissions == tracker.final_emissions_data.emissions
 

@@ -1,7 +1,7 @@
 """A small serving engine with continuous batching, whose physics the estimator does not know, and the truth about each request.
 
-Each step costs a fixed amount, plus some for each sequence in it and for each prompt token computed in it, plus a term that grows with
-the context (KV reads); the power meter lands every 100 ms and is noisy.  The fixed cost of a step is shared equally by the
+Each step costs a fixed amount, plus some for each sequence in it and for each prompt token computed in it, plus a term that grows
+with the context (KV reads); the power meter lands every 100 ms and is noisy.  The fixed cost of a step is shared equally by the
 sequences in it (Shapley), as science.md section 4.4 has it.
 """
 

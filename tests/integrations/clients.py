@@ -1,4 +1,4 @@
-"""What tests of the wrapped client share: a real server, an agent, clients of both kinds.  Each module names the fixtures it uses."""
+"""What tests of the wrapped client share: a server, an agent, clients of both kinds.  A module names the fixtures it uses."""
 
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -9,6 +9,7 @@ from tests.integrations.fake_server import Agent, OpenAI, serving
 from tests.integrations.shaped import Shaped
 
 from wattledger import Run
+from wattledger.integrations import _agent
 
 ASK: dict[str, Any] = {"model": "tiny", "messages": [{"role": "user", "content": "What is the sea?"}]}
 NOTHING = {"prompt_tokens": 0, "cached_tokens": 0, "generated_tokens": 0, "requests": 0}
@@ -31,6 +32,9 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
     with serving(Agent()) as app:
         monkeypatch.setenv("WATTLEDGER_AGENT_LISTEN", app.listen)
         yield app
+        asked = _agent.agent({"WATTLEDGER_AGENT_LISTEN": app.listen})
+        if asked is not None:
+            asked.stop()
 
 
 @pytest.fixture(params=["shaped", pytest.param("openai", marks=has_openai)])

@@ -184,7 +184,8 @@ def server(folder: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     argv = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     argv += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", str(folder / "artifacts")]
-    env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(folder)}
+    # Its runner of scorers and other jobs is not what we are after, and looks for tools of its own.
+    env = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "HOME": str(folder)}
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(argv, env=env, stdout=log, stderr=log, cwd=folder, start_new_session=True)
     try:

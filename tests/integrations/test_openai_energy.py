@@ -62,9 +62,11 @@ def test_half_a_price_is_no_price(make: Make, server: OpenAI, agent: Agent) -> N
     with wrap(make()) as client:
         warm(client, agent)
         client.chat.completions.create(**ASK)
-        assert client.last_energy.energy_j is None
+        both = client.last_energy
         client.embeddings.create(model="tiny", input="The sea")
-        assert client.last_energy.energy_j.value == pytest.approx(3.5)  # generates nothing, so its price is known
+        prompt_only = client.last_energy
+    assert both.energy_j is None
+    assert prompt_only.energy_j.value == pytest.approx(3.5)
 
 
 def test_calls_within_a_span_sum_up_on_it(make: Make, server: OpenAI, agent: Agent) -> None:
@@ -75,6 +77,10 @@ def test_calls_within_a_span_sum_up_on_it(make: Make, server: OpenAI, agent: Age
         with tracer.start_as_current_span("handler") as span:
             client.chat.completions.create(**ASK)
             list(client.chat.completions.create(**ASK, stream=True))
+    agent.wait_for(spans=3)
+    around = span.get_span_context()
+    assert [one.get("parentSpanId") for one in agent.spans] == [None, *2 * [f"{around.span_id:016x}"]]
+    assert {one["traceId"] for one in agent.spans[1:]} == {f"{around.trace_id:032x}"}
     assert dict(getattr(span, "attributes", {})) == {
         "gen_ai.usage.input_tokens": 24, "gen_ai.usage.output_tokens": 8, "gen_ai.usage.cache_read.input_tokens": 10,
         "wattledger.energy_j": pytest.approx(23.0), "wattledger.energy_state": "provisional",

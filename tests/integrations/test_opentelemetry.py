@@ -23,7 +23,7 @@ from wattledger.integrations._calls import current_run
 from wattledger.integrations.opentelemetry import MOST_OPEN, EnergySpanProcessor
 
 agent = clients.agent
-INSIDE = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "tiny"}
+INSIDE: dict[str, Any] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "tiny"}
 CALL = {**INSIDE, "server.address": "localhost", "server.port": 8000}
 USAGE = {"gen_ai.usage.input_tokens": 12, "gen_ai.usage.output_tokens": 4, "gen_ai.usage.cache_read.input_tokens": 5}
 
@@ -80,11 +80,13 @@ def test_a_call_to_a_known_server_has_its_energy_when_it_is_exported(priced: Tra
 
 def test_the_agent_is_told_of_the_request_as_the_same_span(priced: Traced, agent: Agent) -> None:
     words = {**CALL, **USAGE, "gen_ai.response.id": "r1"}
-    with priced.tracer.start_as_current_span("chat", attributes=words, kind=SpanKind.CLIENT) as span:
-        context = span.get_span_context()
+    start = priced.tracer.start_as_current_span
+    with start("handler") as handler, start("chat", attributes=words, kind=SpanKind.CLIENT) as span:
+        context, around = span.get_span_context(), handler.get_span_context()
     agent.wait_for(spans=2)
     told = agent.spans[1]
     assert (told["traceId"], told["spanId"]) == (f"{context.trace_id:032x}", f"{context.span_id:016x}")
+    assert told["parentSpanId"] == f"{around.span_id:016x}"
     assert said(told) == {**words, "wattledger.tenant": "search"}
 
 

@@ -48,9 +48,13 @@ def test_a_break_and_an_exception_end_the_run() -> None:
     assert run.training.steps == 2
     assert not run.training.is_open
     run = iterate(range(5))
-    with pytest.raises(ZeroDivisionError):
+
+    def train() -> None:
         for _, batch in run:
             1 / batch
+
+    with pytest.raises(ZeroDivisionError):
+        train()
     assert not run.training.is_open
 
 

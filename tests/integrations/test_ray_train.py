@@ -19,7 +19,7 @@ def trains(config: dict[str, int]) -> int:
 def test_outside_a_worker_it_is_the_same_function_measured() -> None:
     loop = metered(trains, job="by hand")
     assert loop({"lr": 1}) == 2
-    assert (loop.__name__, loop.__doc__) == ("trains", "A training function.")  # type: ignore[attr-defined]
+    assert (loop.__name__, loop.__doc__) == ("trains", "A training function.")
 
 
 def test_the_run_id_is_the_drivers_and_goes_to_every_worker(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,17 +32,20 @@ def work(i: int = 0, *, start_s: int = NOON_S, generated: int = 64) -> WorkFact:
     return WorkFact(of, start_s, 60, 812, 0, generated, 1)
 
 
-def divided(*uj: int, start_s: int = NOON_S, weak: bool = False, of: Key | None = None) -> AllocationFact:
-    """What job-0's energy of a minute went into, on GPUs: prompt, generated, standby and overhead."""
+def divided(
+    prompt: int = 0, generated: int = 0, standby: int = 0, overhead: int = 0, *,
+    start_s: int = NOON_S, weak: bool = False, of: Key | None = None,
+) -> AllocationFact:  # fmt: skip
+    """What job-0's energy of a minute went into, on GPUs; microjoules."""
     whole = key()._replace(device="", device_model="", use="") if of is None else of
-    return AllocationFact(whole, start_s, 60, *uj, weak=weak)  # type: ignore[misc]
+    return AllocationFact(whole, start_s, 60, prompt, generated, standby, overhead, weak=weak)
 
 
-def asked(request: str, *uj: int, start_s: int = NOON_S, tenant: str = "", of: Key | None = None, **more: Any) -> AllocationFact:
-    """What a request to job-0 got: prompt and generated; it asked with 10 tokens and got 20."""
-    whole = key()._replace(device="", device_model="", use="", component="", method="") if of is None else of
-    made = AllocationFact(whole, start_s, 2, *uj, request=request, tenant=tenant)  # type: ignore[misc]
-    return made._replace(prompt_tokens=10, generated_tokens=20)._replace(**more)
+def asked(request: str, prompt: int = 0, generated: int = 0, *, start_s: int = NOON_S, **more: Any) -> AllocationFact:
+    """What a request to job-0 got; it asked with 10 tokens and got 20."""
+    whole = key()._replace(device="", device_model="", use="", component="", method="")
+    made = AllocationFact(whole, start_s, 2, prompt, generated, request=request, prompt_tokens=10, generated_tokens=20)
+    return made._replace(**more)
 
 
 def minute(count: int, *, start_s: int = NOON_S, uj: int = 1_000_000) -> list[EnergyFact]:

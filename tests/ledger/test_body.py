@@ -5,9 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ledger.made import NOON_S, energy, key, work
+from tests.ledger.made import NOON_S, asked, divided, energy, key, work
 
 from wattledger.core.facts import (
+    AllocationFact,
     AssetFact,
     ContractFact,
     Correction,
@@ -21,7 +22,7 @@ from wattledger.core.facts import (
     RunFact,
     WorkFact,
 )
-from wattledger.ledger.body import BadBody, KeyBody, canonical, day_of, decode, decode_key, encode, encode_key
+from wattledger.ledger.body import BadBody, KeyBody, Keyed, canonical, day_of, decode, decode_key, encode, encode_key
 
 text = st.text(max_size=8)
 pairs = st.lists(st.tuples(text, text), max_size=3).map(tuple)
@@ -30,7 +31,8 @@ maybe = st.none() | n
 keys = st.builds(Key, text, text, text, n, text, text, text, text, text, text, text, text, pairs)
 facts = st.one_of(
     st.builds(EnergyFact, keys, n, n, n, n, n),
-    st.builds(WorkFact, keys, n, n, n, n, n, n),
+    st.builds(WorkFact, keys, n, n, n, n, n, n, n),
+    st.builds(AllocationFact, keys, n, n, n, n, n, n, n, st.booleans(), text, text, n, n, n),
     st.builds(
         IntensityFact, text, n, n, n, text, st.sampled_from(["average", "marginal"]), text, text, st.booleans(), st.booleans(),
     ),
@@ -50,14 +52,14 @@ facts = st.one_of(
 
 @given(facts, n)
 def test_a_fact_comes_back_from_its_body(fact: Fact, recorded_s: int) -> None:
-    of = fact.key if isinstance(fact, EnergyFact | WorkFact) else key()
+    of = fact.key if isinstance(fact, Keyed) else key()
     body = encode(fact, recorded_s, 3)
     assert decode(json.loads(body), "w:1", {3: of}) == Known("w:1", recorded_s, fact)
 
 
 @given(facts, text)
 def test_a_correction_comes_back_from_its_body(fact: Fact, reason: str) -> None:
-    of = fact.key if isinstance(fact, EnergyFact | WorkFact) else key()
+    of = fact.key if isinstance(fact, Keyed) else key()
     body = encode(Correction("w:1", reason, fact), NOON_S, 3)
     assert decode(json.loads(body), "w:2", {3: of}) == Known("w:2", NOON_S, fact, "w:1", reason)
 
@@ -81,6 +83,26 @@ def test_what_is_at_its_default_is_left_out() -> None:
     )
     said = f'{{"fact":"key","host":"h","meter":"agent:é","number":1,"recorded_s":{NOON_S}}}'
     assert encode_key(1, Key("agent:é", "h"), NOON_S) == said
+
+
+def test_old_facts_keep_their_bytes_now_that_there_are_steps_and_allocations() -> None:
+    """They are hashed: another byte, and no older chain would hold."""
+    assert encode(work(), NOON_S, 1) == (
+        f'{{"fact":"work","generated_tokens":64,"key":1,"length_s":60,"prompt_tokens":812,"recorded_s":{NOON_S},"requests":1,'
+        f'"start_s":{NOON_S}}}'
+    )
+    assert encode(work()._replace(steps=9), NOON_S, 1).endswith(f'"start_s":{NOON_S},"steps":9}}')
+
+
+def test_an_allocation_says_what_is_not_zero() -> None:
+    assert encode(divided(5, 7, weak=True), NOON_S, 1) == (
+        f'{{"fact":"allocation","generated_uj":7,"key":1,"length_s":60,"prompt_uj":5,"recorded_s":{NOON_S},"start_s":{NOON_S},'
+        '"weak":true}'
+    )
+    assert encode(asked("r-1", 5, tenant="t"), NOON_S, 2) == (
+        f'{{"fact":"allocation","generated_tokens":20,"key":2,"length_s":2,"prompt_tokens":10,"prompt_uj":5,"recorded_s":{NOON_S},'
+        f'"request":"r-1","start_s":{NOON_S},"tenant":"t"}}'
+    )
 
 
 def test_a_withdrawal_is_no_fact() -> None:

@@ -5,16 +5,17 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.ledger.forged import books
-from tests.ledger.made import DAY_S, NOON_S, bodies, energy, key
+from tests.ledger.forged import books, rewrite
+from tests.ledger.made import DAY_S, NOON_S, asked, bodies, divided, energy, key, work
 
-from wattledger.core.facts import EnergyFact, Fact, Key, RunFact, WorkFact
+from wattledger.core.facts import AllocationFact, EnergyFact, Fact, Key, RunFact, WorkFact
 from wattledger.ledger.body import BadBody
 from wattledger.ledger.columns import COLUMNS, Rows
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.manifest import manifests
 from wattledger.ledger.parquet import Sealed, Stage, Where, write_rows
 from wattledger.ledger.plain import ENERGY
+from wattledger.ledger.segment_check import first_problem
 from wattledger.ledger.segments import seal
 from wattledger.ledger.store import Store
 
@@ -24,7 +25,8 @@ keys = st.builds(Key, meter=texts, host=texts, pue_milli=st.integers(0, 3000), d
                  labels=st.lists(st.tuples(texts, texts), max_size=2, unique_by=lambda pair: pair[0]).map(tuple))  # fmt: skip
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(EnergyFact, keys, counts, counts, counts, counts, counts),
-    st.builds(WorkFact, keys, counts, counts, counts, counts, counts, counts),
+    st.builds(WorkFact, keys, counts, counts, counts, counts, counts, counts, counts),
+    st.builds(AllocationFact, keys, *[counts] * 7, st.booleans(), texts, texts, counts, counts, counts),
     st.builds(
         RunFact, st.just("began"), texts, texts, counts, run=texts, job=texts, clock_offset_ms=st.none() | counts,
         energy_uj=st.none() | counts,
@@ -42,10 +44,35 @@ def test_columns_read_back_as_rows_derives_them(tmp_path_factory: pytest.TempPat
     expected = [rows.row(row.seq, row.body) for row in store.rows()]
     store.close()
     [manifest] = seal(folder, NOON_S + DAY_S)
+    assert first_problem(manifest) is None
     sealed = Sealed(manifest.path)
     assert [sealed.row(seq) for seq in range(1, len(expected) + 1)] == expected
     assert [body.decode() for batch in sealed.batches() for body in batch] == [row[-1] for row in expected]
     sealed.close()
+
+
+def test_columns_of_allocations_are_held_against_their_bodies(tmp_path: Path) -> None:
+    """By the engine where their texts are plain, and through JSON where they are not."""
+    store = Store.open(tmp_path)
+    said: list[Fact] = [divided(5, 7), asked("r-1", 3, tenant="acme"), asked('a"b\\', 3), work()._replace(steps=4)]
+    store.append(said, NOON_S)
+    store.close()
+    [manifest] = seal(tmp_path, NOON_S + DAY_S)
+    for column, value in (
+        ("prompt_uj", "CASE WHEN request IS NOT NULL THEN 4 ELSE prompt_uj END"), ("weak", "CASE WHEN weak = 0 THEN 1 END"),
+        ("tenant", "CASE WHEN tenant IS NOT NULL THEN 'other' END"), ("request", "REPLACE(request, 'b', 'c')"),
+        ("request", "CASE WHEN fact = 'energy' OR fact = 'work' THEN 'x' ELSE request END"),
+        ("steps", "CASE WHEN fact = 'work' THEN 5 END"), ("energy_uj", "CASE WHEN fact = 'allocation' THEN 5 END"),
+        ("tenant", """CASE WHEN tenant IS NOT NULL THEN 'acme","x":"y' END"""),
+    ):  # fmt: skip
+        whole = manifest.path.read_bytes()
+        rewrite(manifest, ", ".join(f"CAST({value} AS {COLUMNS[name]}) AS {name}" if name == column else name for name in COLUMNS))
+        sealed = Sealed(manifest.path)
+        found = sealed.first_differing(manifest.segment.writer)
+        assert (found or ("", ""))[1] == f"its column {column} is not what its body says", (column, value)
+        sealed.close()
+        manifest.path.write_bytes(whole)
+        manifest.written.write_text(manifest.text(), encoding="utf-8")
 
 
 def staged(folder: Path, *lines: str) -> Stage:

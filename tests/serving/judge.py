@@ -31,6 +31,7 @@ class Verdict(NamedTuple):
     truth; ``weak``: whose prices stood on a prior.  ``lost_uj``: what the books miss or invented, see ``lost_uj``.
     """
 
+    interval_s: float
     told: float
     median: float
     p95: float
@@ -52,6 +53,7 @@ def judge(played: Played, eyes: Eyes) -> Verdict:
     kinds_uj = by_kind(pipeline)
     lasted_s = (every[-1].at.mono_ns - every[0].at.mono_ns) / 1e9
     return Verdict(
+        interval_s=eyes.interval_s,
         told=len(pairs) / len(played.done),
         median=statistics.median(errors),
         p95=errors[int(0.95 * len(errors))],

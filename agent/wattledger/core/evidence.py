@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Sequence
 
+from wattledger.core.nonnegative import dot
+
 # Lags of the Newey-West estimate (science.md section 4.3 (7)): neighbouring residuals share what the sensor landed late.
 LAGS = 10
 
@@ -62,5 +64,4 @@ class Evidence:
 
     def misfit(self, theta: Sequence[float]) -> float:
         """Sum of w (E - x'theta)^2 over all that is remembered, by today's theta."""
-        quadratic = sum(ti * sum(r * tj for r, tj in zip(row, theta, strict=True)) for row, ti in zip(self.a, theta, strict=True))
-        return max(0.0, self.square - 2 * sum(v * t for v, t in zip(self.v, theta, strict=True)) + quadratic)
+        return max(0.0, self.square - 2 * dot(self.v, theta) + dot(theta, [dot(row, theta) for row in self.a]))

@@ -9,7 +9,7 @@ from wattledger.core.prior import SPREAD, Prior
 SETTLED = 30  # stretches with work before a residual can be an outlier
 OUTLIER_SD = 6.0
 STANDBY_SD, STANDBY_PART = 3.0, 0.1  # how far above idle power energy without work is still standby
-GUESSED_NOISE, GUESSES = 0.1, 4.0  # before residuals tell: 10 % of the energy, worth four stretches
+GUESSED_NOISE, GUESSES = 0.05, 2.0  # before residuals tell: 5 % of the energy, worth two windows
 
 
 class Learner:
@@ -46,6 +46,14 @@ class Learner:
         self._prior.held(held_j, span_s, self._kept)
         self._rest.forget(self._kept)
 
+    def quiet(self, span_s: float, energy_j: float) -> None:
+        """Nothing was counted in a stretch, nor in progress; it may be part of a window with work.
+
+        Less than half a second tells what the register landed in it, not what was drawn.
+        """
+        if span_s >= 0.5:
+            self._prior.rested(energy_j / span_s)
+
     def worked_for(self, x: list[float], energy_j: float) -> None:
         """It had work."""
         weight = 1 / (1 + x[0])
@@ -63,8 +71,6 @@ class Learner:
 
     def rested(self, span_s: float, energy_j: float, held_j: float) -> None:
         """It had none."""
-        if span_s >= 0.5:
-            self._prior.rested(energy_j / span_s)
         expected = self.theta[0] * span_s if self.n else held_j
         if expected:
             # What is divided as overhead (a model loading) is no idle power, but if it stays, it becomes so.
@@ -78,7 +84,7 @@ class Learner:
         return max(STANDBY_PART * idle_j, STANDBY_SD * sqrt(self._variance(self._rest) * (1 + span_s)))
 
     def _variance(self, evidence: Evidence) -> float:
-        """Residual variance at weight 1, with a guess worth four stretches so that the first ones are not surely exact."""
+        """Residual variance at weight 1, with a guess worth two windows so that the first ones are not surely exact."""
         if not evidence.count:
             return 0.0
         guess = GUESSED_NOISE**2 * evidence.square / evidence.count

@@ -181,8 +181,7 @@ class Served(NamedTuple):
     ``engine`` names the replica, stable while it runs (``vllm 127.0.0.1:8000``), ``address`` is where it answers (``host:port``),
     ``who`` whose energy it draws (``pid:N``; empty: nobody's here, and then only tokens are counted).  ``prompt_tokens``:
     computed, without cache hits.  ``steps``: engine steps, ``None`` where it does not tell; ``running``: requests in progress,
-    likewise. ``setup``: what prices learnt from it rest on (version, parallelism, start of the process); another text, and they
-    are forgotten.
+    likewise. ``setup``: what prices learnt rest on (version, parallelism, start); another text, and they are forgotten.
     """
 
     engine: str

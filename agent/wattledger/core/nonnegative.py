@@ -6,6 +6,7 @@ so that conditioning tells of collinearity and not of units (seconds beside thou
 
 from collections.abc import Iterable, Sequence
 from math import sqrt
+from operator import mul
 
 Matrix = Sequence[Sequence[float]]
 
@@ -116,14 +117,15 @@ def _norm(a: Matrix) -> float:
 
 
 def dot(a: Sequence[float], b: Sequence[float]) -> float:
-    """Sum of products."""
-    return sum(x * y for x, y in zip(a, b, strict=True))
+    """Sum of products of two of the same length."""
+    total: float = sum(map(mul, a, b))
+    return total
 
 
 def product(a: Matrix, b: Matrix) -> list[list[float]]:
     """A times B."""
     columns = list(zip(*b, strict=True))
-    return [[dot(row, column) for column in columns] for row in a]
+    return [[sum(map(mul, row, column)) for column in columns] for row in a]
 
 
 def quadratic(covariance: Matrix, gradient: Sequence[float]) -> float:

@@ -258,9 +258,10 @@ class Pipeline:
         device = curve.device
         key: Lane = device.id, curve.method
         unit = self._usage.unit(device)
-        self._posting.lane(curve, unit)
+        floor = self.floors.get(device.id)
+        self._posting.lane(curve, unit, seen_idle=floor is not None and floor.n > 0)
         # A model's own idle is part of the model, whose interval covers it; a table's beside a measurement is a doubt of its own.
-        unsure = curve.method != "estimated" and device.id in self.floors and self.floors[device.id].n == 0
+        unsure = curve.method != "estimated" and floor is not None and floor.n == 0
         for tree, slices in trees.items():
             cut = slicing(curve, cell, tree, slices)
             if device.kind == "rest":

@@ -33,7 +33,7 @@ class Posting:
         self._at_ns = 0
         self._shown: dict[Workload, Workload] = {}
         self._price: tuple[float, float] | None = None
-        self._cell = "", (0, 0)
+        self._cell, self._seen_idle = ("", (0, 0)), False
         self.tokens: TokenBook | None = None  # until an engine is heard of
 
     def hear(self, sample: Served | Request) -> None:
@@ -41,14 +41,11 @@ class Posting:
         if self.tokens is None:
             from wattledger.core.token_book import House, TokenBook  # a program that serves nothing does not load it
 
-            self.tokens = TokenBook(House(self._whose, self._name, lambda: self._price, self._posted))
+            self.tokens = TokenBook(House(self._whose, self._series.seen_as, lambda: self._price, self._posted))
         self.tokens.hear(sample)
 
     def _whose(self, who: str) -> Workload:
         return self._claims.shown(self._claims.workload(who))
-
-    def _name(self, workload: Workload) -> Workload:
-        return self._series.of(workload, self._at_ns)
 
     def begin(self, at: Instant) -> None:
         """A cell is being closed."""
@@ -60,10 +57,12 @@ class Posting:
         for work in self.tokens.begin() if self.tokens is not None else ():
             self.work(work, None)
 
-    def lane(self, curve: EnergyCurve, unit: str) -> None:
-        """The device whose energy is handed out next, and the unit of activity by which it is divided."""
+    def lane(self, curve: EnergyCurve, unit: str, *, seen_idle: bool = False) -> None:
+        """The device whose energy is handed out next, the unit of activity by which it is divided, and whether its idle draw has been
+        seen here (and is not a table's)."""
         self._posted.lane(curve, self._at, unit)
         self._cell = curve.device.kind, (curve.end_ns - curve.span_ns, curve.end_ns)
+        self._seen_idle = seen_idle
 
     def part(
         self, tree: Workload, posted: Mapping[Workload, tuple[int, int]], outside: tuple[int, int], key: Lane
@@ -97,13 +96,12 @@ class Posting:
     def close(self) -> "list[OfRequest]":
         """Everything is handed out: what went into tokens is told, and who ended long ago loses his series; gives the requests that
         are final."""
+        settled = [] if self.tokens is None else self.tokens.close(self._at)
         gone = self._series.ended(self._at_ns, self._claims.live)
         self._totals.retire(gone)
-        if self.tokens is None:
-            return []
-        settled = self.tokens.close(self._at)
-        self.tokens.retire(gone)
-        self._totals.tokens = self.tokens.shown()
+        if self.tokens is not None:
+            self.tokens.retire(gone)
+            self._totals.tokens = self.tokens.shown()
         return settled
 
     def faults(self) -> dict[tuple[str, str | None], Fault]:
@@ -124,7 +122,7 @@ class Posting:
         if not self.own_only:
             self._keep(workload, key, active_uj, held_uj)
         if self.tokens is not None:
-            self.tokens.energy(workload, key, *self._cell, (active_uj, held_uj))
+            self.tokens.energy(workload, key, *self._cell, (active_uj + held_uj, held_uj if self._seen_idle else 0))
         if self._price is not None:
             priced = grams(active_uj + held_uj, *self._price)
             self._totals.emissions_g[shown] = self._totals.emissions_g.get(shown, 0.0) + priced

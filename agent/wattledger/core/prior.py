@@ -35,9 +35,10 @@ class Prior:
         self._lowest_w = 0.0
 
     def held(self, held_j: float, span_s: float, kept: float) -> None:
-        """What a stretch paid for held devices; what came before counts ``kept``."""
-        self._held_j = self._held_j * kept + held_j
-        self._held_s = self._held_s * kept + span_s
+        """What a stretch paid for held devices (0: not known, and the mean stays); what came before counts ``kept``."""
+        if held_j:
+            self._held_j = self._held_j * kept + held_j
+            self._held_s = self._held_s * kept + span_s
 
     def rested(self, power_w: float) -> None:
         """A stretch without work drew this: the decile falls by 9 % or rises by 1 %, so that it lies where one in ten is lower."""
@@ -50,7 +51,7 @@ class Prior:
         """Mean and 1-sigma of the idle power: by the floors of what is held, else by quiet stretches, else nearly open."""
         told_w = self._held_j / self._held_s if self._held_j else self._lowest_w
         mean_w = work.energy / work.xs[0] if work.xs[0] else told_w
-        # Where holding has just ended the floors' mean runs to zero: never surer than to a hundredth of what is drawn.
+        # A floor that says next to nothing is not surely nothing: never surer than to a hundredth of what is drawn.
         if told_w:
             return told_w, max(KNOWN_IDLE * told_w, 0.01 * mean_w)
         return OPEN_IDLE * mean_w, OPEN_IDLE_SD * mean_w

@@ -25,7 +25,7 @@ class Coverage:
         kept = 0.5 ** (seconds(duration_ns) / HALF_LIFE_S)
         self._recorded = self._recorded * kept + recorded
         self._counted = self._counted * kept + counted
-        if self._recorded and self._recorded + leeway >= WHOLE * max(kept, LEAD) * self._counted:
+        if not self._counted or (self._recorded and self._recorded + leeway >= WHOLE * max(kept, LEAD) * self._counted):
             return 1.0
         return min(1.0, recorded / counted) if counted else 0.0
 
@@ -60,10 +60,10 @@ class Purse:
         return 0
 
     def pay(self, exact_uj: float) -> int:
-        """Whole microjoules for a request; the fraction goes to the next."""
-        self.part += max(0.0, exact_uj)
-        paid_uj = min(self.owed_uj, int(self.part))
-        self.part = min(1.0, self.part - paid_uj)
+        """Whole microjoules for a request; what rounding took or gave, the next one feels."""
+        exact_uj = max(0.0, exact_uj + self.part)
+        paid_uj = min(self.owed_uj, round(exact_uj))
+        self.part = min(0.5, exact_uj - paid_uj)
         self.owed_uj -= paid_uj
         return paid_uj
 

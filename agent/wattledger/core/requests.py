@@ -166,7 +166,6 @@ class RequestBook:
         start_ns = max(stretch.start.mono_ns, self._sweep.swept_ns)
         end_ns = max(stretch.end.mono_ns, start_ns)
         done, span_ns = stretch.done, end_ns - start_ns
-        behind = self._sweep.unfinished() / 2
         seen = self._sweep.weigh(start_ns, end_ns)
         step_j, _, token_j = stretch.prices
         steps = done.steps if seen.busy_s else 0.0
@@ -175,7 +174,7 @@ class RequestBook:
         whole = token_j * seen.generated + step_j * steps
         told = self._prompts_told.part(seen.prompt, done.prompt, span_ns)
         prompt_uj = self._prompt.fill(stretch.prompt_uj, done.prompt, told, weighed=seen.prompt > 0, end_ns=end_ns)
-        told = self._generated_told.part(seen.generated, done.generated, span_ns, leeway=behind)
+        told = self._generated_told.part(seen.generated, done.generated, span_ns, leeway=seen.unfinished / 2)
         generated_uj = self._generated.fill(stretch.generated_uj, done.generated, told, weighed=whole > 0, end_ns=end_ns)
         each_uj = generated_uj / whole if whole else 0.0
         prompt_each_uj, steps_per_s = prompt_uj / seen.prompt if prompt_uj else 0.0, steps / seen.busy_s if steps else 0.0

@@ -42,6 +42,13 @@ class Series:
             self._folded[workload] = at_ns
         return OTHER
 
+    def seen_as(self, workload: Workload) -> Workload:
+        """Under which name a workload is shown already; asking admits nobody and keeps nobody."""
+        if self._most is None or workload.job in RESERVED:
+            return workload
+        workload = self.reduced(workload)
+        return workload if workload in self._own else OTHER
+
     def _shorten(self, workload: Workload) -> Workload:
         if len(self._short) > REMEMBERED + 2 * (len(self._own) + len(self._folded)):
             self._short = {}

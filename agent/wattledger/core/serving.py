@@ -100,11 +100,11 @@ class Serving:
     # --- what comes in ----------------------------------------------------------------------------------------------------
 
     def energy(self, key: Lane, kind: str, cell: tuple[int, int], energies_uj: tuple[int, int]) -> None:
-        """What it got of a device over a closed cell: (active, held)."""
+        """What it got of a device over a closed cell, and how much of that for holding it idle."""
         found = self._gathered.get(key)
         if found is None:
             found = self._gathered[key] = kind, Gathered()
-        found[1].add(*cell, sum(energies_uj), energies_uj[1])
+        found[1].add(*cell, *energies_uj)
 
     def read(self, readings: Sequence[Served]) -> list[tuple[Served, Growth]]:
         """Its engines were read; gives what each did since its reading before."""

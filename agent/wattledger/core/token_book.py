@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from wattledger.core.accounts import Lane
 from wattledger.core.engines import Growth
-from wattledger.core.model import RESERVED, Fault, Instant, Request, Served, Work, Workload
+from wattledger.core.model import OTHER, RESERVED, Fault, Instant, Request, Served, Work, Workload
 from wattledger.core.posted import Posted
 from wattledger.core.pricing import grams
 from wattledger.core.serving import Divided, OfRequest, Serving
@@ -90,7 +90,8 @@ class TokenBook:
         return Work(serving.named(reading.model), reading.at, *counts, steps=growth.steps or 0)
 
     def energy(self, workload: Workload, key: Lane, kind: str, cell: tuple[int, int], energies_uj: tuple[int, int]) -> None:
-        """What a workload got of a device over the cell: (active, held); of no interest unless it is served."""
+        """What a workload got of a device over the cell, and how much of it for holding it idle, where its idle draw has been seen; of
+        no interest unless it is served."""
         serving = self.serving.get(workload)
         if serving is not None and workload.job not in RESERVED:
             serving.energy(key, kind, cell, energies_uj)
@@ -119,8 +120,9 @@ class TokenBook:
         self._token_g = {key: g for key, g in self._token_g.items() if key[0] not in ended}
         self._request_uj = {key: uj for key, uj in self._request_uj.items() if key[0] not in ended}
         self._request_tokens = {key: n for key, n in self._request_tokens.items() if key[0] not in ended}
-        for owner in [owner for owner in self.serving if self._house.series(owner) in ended]:
-            del self.serving[owner]
+        for owner in [o for o in self.serving if any(o.job == w.job and o.model == w.model for w in ended)]:
+            if self._house.series(owner) == OTHER:
+                del self.serving[owner]
 
     def shown(self) -> Tokens:
         """For the snapshot: copies."""
@@ -184,31 +186,27 @@ class TokenBook:
         return tenant if known < MOST_TENANTS else OTHER_TENANTS
 
     def _route(self, request: Request) -> None:
-        """To the engine at its address, else to the only one that serves its model."""
-        found = {
-            (owner, reading.model)
-            for reading in self._engines.values()
-            for owner, serving in self.serving.items()
-            if serving.has(reading) and _answers(reading, request)
-        }
-        if len(found) > 1:
-            found = {(owner, model) for owner, model in found if model == request.model}
+        """To the engine at its address, else (through a gateway, or by an engine that does not say where it is) to the only one
+        that serves its model."""
+        served = {(owner, r.model): r for r in self._engines.values() for owner, s in self.serving.items() if s.has(r)}
+        found = [key for key, reading in served.items() if _is_at(reading.address, request.address)]
         if len(found) != 1:
-            what = f"a request to model {request.model!r} at {request.address or 'no address'}: no engine, or several, can be meant"
-            self.faults.append(Fault("engines", None, request.end, what, gone=False))
-            return
-        owner, model = found.pop()
-        wrong = self.serving[owner].request(model, request)
+            found = [key for key in found or served if request.model in ("", key[1])]
+        if len(found) == 1:
+            owner, model = found[0]
+            wrong = self.serving[owner].request(model, request)
+        else:
+            whom = f"to model {request.model!r} at {request.address or 'no address'}"
+            wrong = f"a request {whom}: {'several engines' if found else 'no engine here'} can be meant, so it gets no energy"
         if wrong:
             self.faults.append(Fault("engines", None, request.end, wrong, gone=False))
 
 
-def _answers(reading: Served, request: Request) -> bool:
-    if not request.address:
-        return reading.model == request.model
-    host, _, port = request.address.rpartition(":")
-    here, _, there = reading.address.rpartition(":")
-    return port == there and (host == here or host in LOOPBACK or here in LOOPBACK)
+def _is_at(here: str, told: str) -> bool:
+    """Whether an engine's address is the one that a request names."""
+    host, _, port = told.rpartition(":")
+    our_host, _, our_port = here.rpartition(":")
+    return bool(told) and port == our_port and (host == our_host or host in LOOPBACK or our_host in LOOPBACK)
 
 
 def _prices(serving: Serving, i: int) -> Mapping[tuple[str, str], float]:

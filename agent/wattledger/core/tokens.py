@@ -36,8 +36,8 @@ class Done(NamedTuple):
 class Stretch(NamedTuple):
     """The energy of a served workload on one lane between two readings of its engines.
 
-    ``held_uj``: how much of it was paid for holding idle devices, by their floors.  ``done``: by model, always in the same order.
-    ``busy``: whether requests were in progress at its start or its end, ``None`` where nobody tells.
+    ``held_uj``: how much of it was paid for holding idle devices, by floors that were seen here; 0: not known.  ``done``: by model,
+    always in the same order.  ``busy``: whether requests were in progress at its start or its end, ``None`` where nobody tells.
     """
 
     energy_uj: int
@@ -135,19 +135,24 @@ class Fit:
 
         Tokens are counted when a step ends and joules land up to 100 ms late: over one second that blurs a prompt into its
         neighbours, until prompts look a fifth too cheap and idle power three times too high; over 20 s it is a few per cent
-        (simulated).  Some engines count a request when it has ended, so a busy window waits for counts.
+        (simulated).  Some engines count a request when it has ended, so a busy stretch without counts ends no window.
         """
         if not _plausible(stretch, len(self._learner.theta)):
             self.refused += 1
             return
         self.n += 1
-        if any(map(any, stretch.done)):
+        counted = any(map(any, stretch.done))
+        if counted:
             self._remember(stretch)
+        elif not stretch.busy:
+            self._learner.quiet(seconds(stretch.duration_ns), joules(stretch.energy_uj))
         window = _joined(self._window, stretch)
-        if any(map(any, window.done)):
+        if stretch.busy and not counted:
+            open_s = UNCOUNTED_S
+        elif window.busy or any(map(any, window.done)):
             open_s = min(WINDOW_S, FIRST_WINDOW_S + LONGER_S * self._learner.worked)
         else:
-            open_s = UNCOUNTED_S if window.busy else 0.0
+            open_s = 0.0
         self._window = window if seconds(window.duration_ns) < open_s else None
         if self._window is None:
             self._take(window)

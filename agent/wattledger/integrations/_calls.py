@@ -108,6 +108,14 @@ def recording_span() -> Any:
     return span if span.is_recording() else None
 
 
+def ids(span: Any) -> tuple[str, str]:
+    """A span's trace and its own id, in hex; empty where there is no span."""
+    if span is None:
+        return "", ""
+    context = span.get_span_context()
+    return f"{context.trace_id:032x}", f"{context.span_id:016x}"
+
+
 def write(span: Any, used: EnergyOfCall) -> None:
     """Add the call to the sums on ``span``; usage that somebody else wrote there is left as it is."""
     if span is None or not span.is_recording():

@@ -1,7 +1,7 @@
 """What the whole training run will draw, from its first epochs: a value and its 95 % interval.
 
 Epochs of one run are taken as draws from one distribution: a schedule that makes later epochs dearer (growing sequences, unfrozen
-layers) is not seen.  The first epoch holds the warm-up (compilation, autotuning, cold caches): it is left out once there is another.
+layers) is not seen.  The first epoch holds the warm-up (compilation, autotuning, cold caches): it is left out once there are two.
 """
 
 from collections.abc import Sequence

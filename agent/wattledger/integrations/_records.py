@@ -17,7 +17,8 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::"}
 class Told(NamedTuple):
     """One call that ended: whom it went to (``host`` empty: not known), when, what it cost in tokens, and whom it is charged to.
 
-    ``trace_id`` and ``span_id`` are those of the span that tells the same elsewhere; empty: drawn here.
+    ``trace_id`` and ``span_id`` are those of the span that tells the same elsewhere (empty: drawn here), ``parent_id`` is the span
+    around it: where the program exports its spans to the agent too, it knows by them what it has heard already.
     """
 
     operation: str
@@ -33,6 +34,7 @@ class Told(NamedTuple):
     response_model: str = ""
     trace_id: str = ""
     span_id: str = ""
+    parent_id: str = ""
 
 
 class Price(NamedTuple):
@@ -121,7 +123,9 @@ def _span(told: Told) -> dict[str, Any]:
         "wattledger.first_token_unix_nano": None if told.first is None else unix_nano(told.first),
         "wattledger.tenant": told.tenant,
     }
+    parent = {"parentSpanId": told.parent_id} if told.parent_id else {}
     return {
+        **parent,
         "traceId": told.trace_id or os.urandom(16).hex(),
         "spanId": told.span_id or os.urandom(8).hex(),
         "name": f"{told.operation} {told.model}",

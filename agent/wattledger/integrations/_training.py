@@ -22,7 +22,7 @@ Report = Callable[[Mapping[str, float], int], object]
 
 # A footprint of a running span costs 1-2 ms: at one in 4 s that is under 0.05 %.
 LOOK_EVERY_S = 4.0
-POST_EVERY_STEPS = 100
+POST_EVERY = 100
 
 
 class Mark(NamedTuple):
@@ -60,7 +60,7 @@ class Training:
         self.epochs = 0.0
         self.epoch_energies_j: list[float] = []
         self._whole_epochs_j: list[float] = []
-        self._posted_tokens = 0
+        self._posted_tokens = self._unposted = 0
         self._open: list[Any] = []  # the run's span, and within it an evaluation's
         self._evaluations: list[Run] = []
         self._steps_at_evaluation = 0
@@ -101,7 +101,8 @@ class Training:
         self.steps += steps
         self.tokens += tokens
         self.samples += samples
-        if tokens and self.steps % POST_EVERY_STEPS == 0:
+        self._unposted += 1
+        if self._unposted >= POST_EVERY:
             self._post()
 
     def begin_evaluation(self) -> None:
@@ -242,6 +243,7 @@ class Training:
 
     def _post(self) -> None:
         """Tokens go to the run in lots: a lock and a record for each step would cost more than the count."""
+        self._unposted = 0
         if self.run is not None and self.tokens > self._posted_tokens:
             self.run.add_tokens(prompt=self.tokens - self._posted_tokens)
             self._posted_tokens = self.tokens

@@ -1,4 +1,6 @@
-"""LiteLLM, as a library or as its proxy: ``litellm.callbacks = [callback()]``, before callbacks that are to see the energy.
+"""LiteLLM: ``litellm.callbacks = [callback()]``, before callbacks that are to see the energy.
+
+Its proxy takes the same from a module of yours that says ``energy = callback()``: ``litellm_settings: {callbacks: module.energy}``.
 
 Each success (sync or async, streamed or not; not an answer from LiteLLM's cache) is counted, told to the node's agent with its
 tenant and, where the agent knows the server behind ``api_base``, given its provisional energy in the call's metadata.  The tenant

@@ -229,7 +229,9 @@ class _Call:
     def _settle(self, counts: Counts, names: tuple[str, str], first: datetime | None, *, cut: bool) -> None:
         meter = self._meter
         operation, model = self._kind.operation, self._model or names[1]
-        told = Told(operation, model, *self._server, self._began, first, _calls.now(), counts, meter.tenant, *names)
+        trace, around = _calls.ids(self._span)
+        began, ended = self._began, _calls.now()
+        told = Told(operation, model, *self._server, began, first, ended, counts, meter.tenant, *names, trace, parent_id=around)
         meter.last = used = _calls.settle(told, self._run, meter.agent, cut=cut)
         _calls.write(self._span, used)
         if meter.on_energy is not None:

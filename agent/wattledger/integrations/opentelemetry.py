@@ -106,7 +106,7 @@ class EnergySpanProcessor(SpanProcessor):
 
     def _of_server(self, span: Span, said: Any, end_time: int | None) -> None:
         counts = of_span(said, generates=said.get(OPERATION) != "embeddings")
-        context, port = span.get_span_context(), said.get("server.port")
+        port, around = said.get("server.port"), span.parent
         told = Told(
             str(said.get(OPERATION, "chat")),
             str(said.get(MODEL) or said.get("gen_ai.response.model") or ""),
@@ -119,7 +119,8 @@ class EnergySpanProcessor(SpanProcessor):
             str(said["wattledger.tenant"]) if "wattledger.tenant" in said else self._tenant,
             str(said.get("gen_ai.response.id") or ""),
             str(said.get("gen_ai.response.model") or ""),
-            *(("", "") if context is None else (f"{context.trace_id:032x}", f"{context.span_id:016x}")),
+            *_calls.ids(span),
+            "" if around is None else f"{around.span_id:016x}",
         )
         if self._agent is not None and counts.known:
             self._agent.record(told)

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from tests.core.made import GPU, at, claim, counter, full, used
 
-from wattledger.core.facts import EnergyFact, GapFact, RunFact
-from wattledger.core.model import Batch, Instant, Workload
-from wattledger.core.pipeline import Pipeline
+from wattledger.core.facts import AllocationFact, EnergyFact, GapFact, RunFact
+from wattledger.core.model import Batch, Instant, Request, Workload
+from wattledger.core.pipeline import Pipeline, Step
+from wattledger.core.posted import Minute
+from wattledger.core.requests import SettledRequest
+from wattledger.core.serving import OfRequest
 from wattledger.ledger.store import Store
 from wattledger.runtime.books import keeper as keeping
 from wattledger.runtime.books.keeper import Keeper, Plan
@@ -182,3 +185,73 @@ def test_a_bug_of_ours_ends_the_books_in_one_message_and_nothing_else(tmp_path: 
     rig.keeper.stop()
     [line] = rig.lines
     assert line.startswith("the books are given up, by a bug of ours:\nTraceback")
+
+
+def served(rig: Rig, time_s: float, *requests: str) -> None:
+    """A step in which a model's energy was divided, and these requests were settled."""
+    now = at(time_s)
+    minute = Minute()
+    workload = Workload("serve", "m")
+    minute.add_tokens((workload, "gpu", "counter"), (10, 20, 0, 0))
+    records = [Request(name, "m", now, now, now, 1, 0, 2) for name in requests]
+    of = [OfRequest(workload, SettledRequest(record, 1, 2, 0, False, 1, 2)) for record in [*records, None]]
+    rig.time_s = time_s
+    step = Step([], [], [], ({now.wall_ns // 60_000_000_000 * 60: minute},), tuple(of))
+    rig.keeper.take(step, rig.pipeline)
+
+
+def allocations(rig: Rig) -> list[AllocationFact]:
+    return [fact for fact in rig.facts() if isinstance(fact, AllocationFact)]
+
+
+def test_requests_are_written_with_the_minute_in_which_they_were_settled(rig: Rig) -> None:
+    """Never before the energy that they got: whoever verifies in between would find too much."""
+    rig.second(0, 0)
+    served(rig, 30, "r-1")
+    served(rig, 62, "r-2", "r-3")
+    rig.keeper.commit()
+    assert allocations(rig) == []
+    rig.time_s = 75
+    rig.keeper.commit()
+    assert [(fact.request, fact.prompt_uj) for fact in allocations(rig)] == [("", 10), ("r-1", 1)]
+    rig.keeper.commit(final=True)
+    assert [(fact.request, fact.generated_uj) for fact in allocations(rig)[2:]] == [("", 20), ("r-2", 2), ("r-3", 2)]
+
+
+def test_open_requests_are_journalled(rig: Rig) -> None:
+    rig.second(0, 0)
+    served(rig, 30, "r-1")
+    rig.keeper.commit()
+    store = Store.open(rig.folder)
+    [(body,)] = store._db.execute("SELECT body FROM journal").fetchall()
+    store.close()
+    assert '"r-1"' in body
+
+
+def test_a_plan_may_leave_requests_out(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "ledger")
+    rig.keeper = Keeper(Plan(rig.folder, METER, 5.0, requests=False), rig.lines.append, now=lambda: at(rig.time_s))
+    served(rig, 30, "r-1")
+    rig.keeper.commit(final=True)
+    assert [fact.request for fact in allocations(rig)] == [""]
+
+
+def test_a_disk_that_hangs_loses_no_request(rig: Rig) -> None:
+    for n in range(2 * keeping.MANY):
+        served(rig, 30, f"r-{n}")
+    rig.keeper.commit(final=True)
+    found = allocations(rig)
+    assert {fact.request for fact in found} == {"", *(f"r-{n}" for n in range(2 * keeping.MANY))}
+    assert sum(fact.prompt_uj for fact in found if not fact.request) == 10 * 2 * keeping.MANY
+
+
+def test_requests_of_minutes_that_the_disk_did_not_take_are_kept_by_the_quarter(rig: Rig) -> None:
+    rig.keeper._plan = rig.keeper._plan._replace(folder=Path("/proc/nowhere"))
+    for n in range(keeping.MOST_MINUTES + 30):
+        served(rig, 60 * n, f"r-{n}")
+        rig.keeper.commit()
+    rig.keeper._plan, rig.keeper._folder = rig.keeper._plan._replace(folder=rig.folder), None
+    rig.keeper.commit(final=True)
+    found = allocations(rig)
+    assert sum(fact.generated_uj for fact in found if not fact.request) == 20 * (keeping.MOST_MINUTES + 30)
+    assert len({fact.request for fact in found if fact.request}) == keeping.MOST_MINUTES + 30

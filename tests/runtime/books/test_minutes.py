@@ -4,10 +4,12 @@ from math import log
 
 from tests.core.made import GPU
 
-from wattledger.core.facts import EnergyFact, Key, WorkFact
-from wattledger.core.model import IDLE, Factor, Workload
+from wattledger.core.facts import AllocationFact, EnergyFact, Key
+from wattledger.core.model import IDLE, Factor, Instant, Request, Workload
 from wattledger.core.posted import Minute
-from wattledger.runtime.books.minutes import Meter, Scribe, Window, window_of
+from wattledger.core.requests import SettledRequest
+from wattledger.core.serving import OfRequest
+from wattledger.runtime.books.minutes import Facts, Meter, Scribe, Window, window_of
 
 WINDOW = Window(1_795_341_600, 60, "DE", 1200)
 METER = Meter("agent:1", "node-1", "r-1")
@@ -24,7 +26,7 @@ def minute(unit: str = "sm_ns", **uj: int) -> Minute:
     return found
 
 
-def energies(facts: list[EnergyFact | WorkFact]) -> dict[str, EnergyFact]:
+def energies(facts: Facts) -> dict[str, EnergyFact]:
     return {fact.key.job: fact for fact in facts if isinstance(fact, EnergyFact)}
 
 
@@ -55,10 +57,10 @@ def test_a_run_of_the_whole_host_gets_all_of_it() -> None:
 
 def test_work_is_summed_by_name() -> None:
     found = Minute()
-    found.add_work(TRAIN, (1, 2, 3, 4))
-    found.add_work(TRAIN._replace(labels=TRAIN.labels[1:]), (10, 0, 0, 0))
+    found.add_work(TRAIN, (1, 2, 3, 4, 5))
+    found.add_work(TRAIN._replace(labels=TRAIN.labels[1:]), (10, 0, 0, 0, 0))
     facts = Scribe(METER._replace(run="r-7")).facts(WINDOW, found, {})
-    assert [(fact[3:], fact.key.device) for fact in facts] == [((11, 2, 3, 4), "")]
+    assert [(fact[3:], fact.key.device) for fact in facts] == [((11, 2, 3, 4, 5), "")]
 
 
 def test_the_world_is_no_zone_and_a_pue_is_kept_in_thousandths() -> None:
@@ -66,3 +68,43 @@ def test_the_world_is_no_zone_and_a_pue_is_kept_in_thousandths() -> None:
     pue = Factor("pue", "", 1.125, "1", "", "configured", "", "", 1.02)
     assert window_of(60, {"grid": grid, "pue": pue}) == Window(60, 60, "", 1125)
     assert window_of(60, {"grid": grid._replace(zone="FR")}) == Window(60, 60, "FR", 0)
+
+
+SERVED_KEY = Key("agent:1", "node-1", "DE", 1200, run="r-7", job="train", model="m-1", labels=(("team", "x"),))
+
+
+def test_what_a_served_models_energy_went_into_is_a_fact_for_each_sensor() -> None:
+    found = Minute()
+    found.add_tokens((TRAIN, "gpu", "counter"), (1, 2, 3, 4))
+    found.add_tokens((TRAIN._replace(labels=TRAIN.labels[1:]), "gpu", "counter"), (10, 0, 0, 0))  # another name for it
+    found.add_tokens((TRAIN, "cpu", "estimated"), (0, 5, 0, 0))
+    found.add_tokens((EVAL, "gpu", "counter"), (0, 0, 0, 0))
+    found.weak.add(TRAIN)
+    facts = Scribe(METER._replace(run="r-7")).facts(WINDOW, found, DEVICES)
+    on_gpu = SERVED_KEY._replace(component="gpu", method="counter")
+    on_cpu = SERVED_KEY._replace(component="cpu", method="estimated")
+    assert facts == [
+        AllocationFact(on_gpu, *WINDOW[:2], 11, 2, 3, 4, weak=True),
+        AllocationFact(on_cpu, *WINDOW[:2], 0, 5, weak=True),
+    ]
+
+
+def settled(record: Request | None) -> OfRequest:
+    return OfRequest(TRAIN, SettledRequest(record, 5, 6, 1, weak=True, prompt_tokens=70, generated_tokens=80))
+
+
+def test_a_settled_request_is_a_fact_over_the_seconds_it_took() -> None:
+    def at(wall_s: float) -> Instant:
+        return Instant(0, int(wall_s * 1e9))
+
+    record = Request("r-1", "m-1", at(1_000.7), at(1_001), at(1_002.1), 71, 9, 81, tenant="acme")
+    scribe = Scribe(METER)
+    fact = scribe.request(WINDOW, settled(record))
+    assert fact == AllocationFact(SERVED_KEY, 1_000, 3, 5, 6, 0, 0, 1, True, "r-1", "acme", 70, 9, 80)
+    at_once = scribe.request(WINDOW, settled(record._replace(scheduled=at(1_000), end=at(1_000))))
+    assert at_once is not None
+    assert (at_once.start_s, at_once.length_s) == (1_000, 1)
+
+
+def test_tokens_that_nobody_told_of_are_no_fact() -> None:
+    assert Scribe(METER).request(WINDOW, settled(None)) is None

@@ -1,9 +1,11 @@
-"""Spans in OTLP's JSON form, written by hand as the specification has it, and a page that keeps what it hands on."""
+"""Spans in OTLP's JSON form, written by hand as the specification has it, and in protobuf; a page that keeps what it hands on."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from email.message import Message
 from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from wattledger.core.model import Instant, Request, Sample
 from wattledger.runtime.otlp.page import Traces
@@ -14,6 +16,7 @@ NOW = Instant(5_000 * S, 1_800_000_000 * S)
 USAGE: dict[str, str | int] = {"gen_ai.usage.input_tokens": 1_000, "gen_ai.usage.output_tokens": 100}
 CHAT: dict[str, str | int] = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "llama", **USAGE}
 CLIENT, SERVER = 3, 2
+JSON, PROTOBUF = "application/json", "application/x-protobuf"
 
 
 def value(said: object) -> dict[str, object]:
@@ -52,7 +55,26 @@ def traces(*spans: Mapping[str, object], resource: Mapping[str, object] | None =
     return {"resourceSpans": [{"resource": {"attributes": attributes(resource or {})}, "scopeSpans": [scoped]}]}
 
 
-def headers(content_type: str = "application/json") -> Message:
+def as_protobuf(end_ns: int, n: int = 1, tokens: int = 5) -> bytes:
+    """``n`` spans as large as vLLM's."""
+    message = ExportTraceServiceRequest()
+    spans = message.resource_spans.add().scope_spans.add()
+    spans.scope.name = "vllm.llm_engine"
+    for i in range(n):
+        found = spans.spans.add(
+            trace_id=(i + 1).to_bytes(16), span_id=(i + 1).to_bytes(8), parent_span_id=(i + 7_000_000).to_bytes(8),
+            name="llm_request", kind=2, start_time_unix_nano=end_ns - 10 * S, end_time_unix_nano=end_ns,
+        )  # fmt: skip
+        for name in ("prompt_tokens", "completion_tokens"):
+            found.attributes.add(key=f"gen_ai.usage.{name}").value.int_value = tokens
+        for name in ("time_in_queue", "time_to_first_token", "e2e", "time_in_model_prefill", "time_in_model_decode"):
+            found.attributes.add(key=f"gen_ai.latency.{name}").value.double_value = 0.5
+        for name in ("request.id", "response.model", "request.max_tokens", "request.temperature", "request.top_p"):
+            found.attributes.add(key=f"gen_ai.{name}").value.string_value = f"chatcmpl-{name}-{i:032x}"
+    return bytes(message.SerializeToString())
+
+
+def headers(content_type: str = JSON) -> Message:
     found = Message()
     found["Content-Type"] = content_type
     return found

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,23 +23,22 @@ def text(name: str) -> bytes:
 
 
 class Clock:
-    """Stands still until it is set.  ``heard``: how often an endpoint's thread has looked at it."""
+    """Stands still until it is set.  ``looks``: how often each thread has looked at it."""
 
     def __init__(self) -> None:
         self.s = 0.0
-        self.heard = 0
-        self.looked = threading.Condition()
+        self.looks: Counter[str] = Counter()
+        self._looked = threading.Condition()
 
     def __call__(self) -> Instant:
-        if threading.current_thread() is not threading.main_thread():
-            with self.looked:
-                self.heard += 1
-                self.looked.notify_all()
-        return Instant(round(self.s * S), round((WALL_S + self.s) * S))
+        with self._looked:
+            self.looks[threading.current_thread().name] += 1
+            self._looked.notify_all()
+            return Instant(round(self.s * S), round((WALL_S + self.s) * S))
 
-    def until_heard(self, n: int) -> None:
-        with self.looked:
-            assert self.looked.wait_for(lambda: self.heard >= n, 10)
+    def until_looked(self, thread: str, n: int) -> None:
+        with self._looked:
+            assert self._looked.wait_for(lambda: self.looks[thread] >= n, 10)
 
 
 class Published:

@@ -85,7 +85,7 @@ def test_a_found_engine_is_read_and_let_go_when_it_has_ended(node: Node, engine:
     node.listen(60, engine.port)
     clock = Clock()
     source = engines.open(ports(node))
-    (sample,) = served(read(source, clock))
+    sample, *_ = served(read(source, clock))
     assert (sample.engine, sample.who) == (f"llamacpp {engine.address}", "pid:60")
     (node.proc / "60" / "cmdline").write_bytes(b"")
     clock.s = 61
@@ -207,7 +207,7 @@ def pods(fetch: Fetch, **options: object) -> Host:
 def test_an_annotated_pods_engine_is_read(engine: Published) -> None:
     kubelet = Kubelet(pod("127.0.0.1", wattledger__engine="llamacpp", wattledger__port=str(engine.port), wattledger__model="mine"))
     source = engines.open(pods(kubelet))
-    (sample,) = served(read(source))
+    sample, *_ = served(read(source))
     source.close()
     assert (sample.engine, sample.model) == (f"llamacpp {engine.address}", "mine")
 

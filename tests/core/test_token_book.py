@@ -1,0 +1,252 @@
+"""Serving engines in the pipeline: what they did, what it cost, and that it adds up."""
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+from tests.core.made import GPU, at, claim, counter, factor, holding, used
+
+from wattledger.core.model import Batch, Request, Sample, Served, Workload
+from wattledger.core.pipeline import Pipeline, Step
+from wattledger.core.series import Series
+from wattledger.core.totals import State
+
+SERVE = Workload("serve", "llama")
+ENGINE, ADDRESS = "vllm 127.0.0.1:8000", "127.0.0.1:8000"
+
+
+def told(time_s: float, prompt: int, generated: int, *, steps: int | None = None, running: int | None = None, model: str = "llama",
+         engine: str = ENGINE, who: str = "pid:7", setup: str = "") -> Served:  # fmt: skip
+    address = engine.partition(" ")[2]
+    return Served(engine, model, address, who, at(time_s), prompt, 0, generated, generated // 10, steps, running, setup)
+
+
+def request(name: str, start_s: float, end_s: float, prompt: int, generated: int, *, model: str = "llama", address: str = ADDRESS,
+            tenant: str = "") -> Request:  # fmt: skip
+    return Request(name, model, at(start_s), at(start_s + 0.1), at(end_s), prompt, 0, generated, address, tenant)
+
+
+class Node:
+    """A GPU that one engine's process holds and uses: 100 W idle, and what each second's tokens cost."""
+
+    def __init__(self, series: Series | None = None) -> None:
+        self.pipeline = Pipeline(series)
+        self.steps: list[Step] = []
+        self.now_s, self.energy_j, self.used_s = 0.0, 0.0, 0.0
+        self.prompt = self.generated = self.engine_steps = 0
+        self.run([claim("pid:7", SERVE), holding(GPU.id, "pid:7", 1.0), factor("grid", 360.0), self.reading()])
+
+    def reading(self, **words: object) -> Served:
+        return told(self.now_s, self.prompt, self.generated, steps=self.engine_steps, **words)  # type: ignore[arg-type]
+
+    def run(self, samples: Iterable[Sample]) -> Step:
+        batch = [counter(GPU, self.now_s, self.energy_j), used(GPU.id, "pid:7", self.now_s, self.used_s), *samples]
+        step = self.pipeline.step(Batch(at(self.now_s), True, tuple(batch)))
+        self.steps.append(step)
+        return step
+
+    def second(self, prompt: int = 0, generated: int = 0, *, more: Sequence[Sample] = (), tells: bool = True) -> Step:
+        """One second passes: 0.02 J a prompt token, 0.1 J a generated one, 2 J a step of eight."""
+        steps = generated // 8
+        self.now_s += 1
+        self.prompt, self.generated, self.engine_steps = self.prompt + prompt, self.generated + generated, self.engine_steps + steps
+        self.energy_j += 100 + 0.02 * prompt + 0.1 * generated + 2 * steps
+        self.used_s += 0.5
+        return self.run([*([self.reading()] if tells else []), *more])
+
+    def kinds_uj(self, workload: Workload = SERVE) -> dict[str, int]:
+        shown = self.pipeline.totals.snapshot(State()).token_uj
+        found: dict[str, int] = {}
+        for (whose, _, _, kind), uj in shown.items():
+            if whose == workload:
+                found[kind] = found.get(kind, 0) + uj
+        return found
+
+    def energy_uj(self, workload: Workload = SERVE) -> int:
+        return sum(uj for (whose, *_), uj in self.pipeline.totals.energy_uj.items() if whose == workload)
+
+    def pending_uj(self, workload: Workload = SERVE) -> int:
+        return self.pipeline.totals.snapshot(State()).token_pending_uj.get(workload, 0)
+
+
+def busy(node: Node, seconds: int) -> None:
+    for i in range(seconds):
+        node.second(0 if i % 5 == 4 else 100 + 37 * (i % 7), 0 if i % 5 == 4 else 80 + 16 * (i % 3))
+
+
+def test_kinds_and_what_is_pending_are_the_workload_s_energy_at_every_tick() -> None:
+    node = Node()
+    for i in range(40):
+        node.second(50 * (i % 4), 40 * (i % 3))
+        assert sum(node.kinds_uj().values()) + node.pending_uj() == node.energy_uj()
+    assert set(node.kinds_uj()) == {"prompt", "generated", "standby", "overhead"}
+
+
+def test_tokens_and_steps_are_counted_from_the_first_reading_on() -> None:
+    node = Node()
+    node.second(100, 80)
+    node.second(50, 8)
+    work = node.pipeline.totals.work[SERVE]
+    assert (work.prompt_tokens, work.generated_tokens, work.steps) == (150, 88, 11)
+
+
+def test_prices_come_near_what_tokens_cost() -> None:
+    node = Node()
+    busy(node, 300)
+    prices = node.pipeline.totals.snapshot(State()).token_price
+    assert prices[SERVE, "prompt", "value"] == pytest.approx(0.02, rel=0.2)
+    assert prices[SERVE, "generated", "value"] == pytest.approx(0.35, rel=0.1)
+    assert prices[SERVE, "generated", "low"] < 0.35 < prices[SERVE, "generated", "high"]
+
+
+def test_a_quiet_engine_stands_by_and_has_no_price() -> None:
+    node = Node()
+    busy(node, 60)
+    before = node.kinds_uj()
+    for _ in range(90):
+        node.second()
+    after = node.kinds_uj()
+    assert {k for k in after if after[k] != before.get(k)} == {"standby"}
+    assert after["standby"] - before["standby"] == pytest.approx(90 * 100e6, rel=0.05)
+
+
+def test_energy_of_long_prompts_waits_until_they_are_counted() -> None:
+    node = Node()
+    busy(node, 60)
+    before = node.kinds_uj()["overhead"] if "overhead" in node.kinds_uj() else 0
+    for _ in range(3):
+        node.now_s, node.energy_j, node.used_s = node.now_s + 1, node.energy_j + 500, node.used_s + 0.9
+        node.run([node.reading(running=1)])
+    node.second(20_000, 8)
+    node.second()
+    assert node.kinds_uj().get("overhead", 0) == before
+    assert sum(node.kinds_uj().values()) + node.pending_uj() == node.energy_uj()
+
+
+def test_what_is_drawn_while_an_engine_says_nothing_for_long_is_overhead() -> None:
+    node = Node()
+    busy(node, 40)
+    for _ in range(70):
+        node.second(tells=False)
+    assert node.kinds_uj()["overhead"] > 60 * 100e6
+    assert node.pending_uj() == 0
+
+
+def test_an_engine_that_begins_anew_counts_on_and_is_learnt_anew() -> None:
+    node = Node()
+    busy(node, 40)
+    serving = node.pipeline._posting.tokens
+    assert serving is not None
+    node.prompt, node.generated, node.engine_steps = -100, -80, -10
+    node.second(110, 96)
+    work = node.pipeline.totals.work[SERVE]
+    busy(node, 1)
+    assert node.pipeline.totals.work[SERVE].prompt_tokens > work.prompt_tokens
+    assert all(fit.n <= 3 for fit in serving.serving[SERVE].fits.values())
+
+
+def test_tokens_get_grams_at_the_price_in_force() -> None:
+    node = Node()
+    busy(node, 30)
+    shown = node.pipeline.totals.snapshot(State())
+    for (workload, kind), grams in shown.token_g.items():
+        assert grams == pytest.approx(node.kinds_uj(workload)[kind] / 1e6 * 360 / 3.6e6)
+
+
+def test_requests_and_the_unrecorded_rest_are_what_tokens_got() -> None:
+    node = Node()
+    for i in range(60):
+        records = [request(f"r{i}", node.now_s - 0.5, node.now_s + 0.2, 100, 80, tenant="red" if i % 2 else "blue")] if i % 3 else []
+        node.second(100, 80, more=records)
+    for _ in range(40):
+        node.second()
+    kinds, shown = node.kinds_uj(), node.pipeline.totals.snapshot(State())
+    assert sum(shown.request_uj.values()) == kinds["prompt"] + kinds["generated"]
+    tenants = {tenant for _, tenant, _ in shown.request_uj}
+    assert tenants == {"red", "blue", "(unrecorded)"}
+    red = sum(uj for (_, tenant, _), uj in shown.request_uj.items() if tenant == "red")
+    rest = sum(uj for (_, tenant, _), uj in shown.request_uj.items() if tenant == "(unrecorded)")
+    assert red == pytest.approx(rest, rel=0.3)
+    ids = {of.settled.request.id for step in node.steps for of in step.requests if of.settled.request is not None}
+    assert ids == {f"r{i}" for i in range(60) if i % 3}
+
+
+def test_a_request_finds_its_engine_by_address_else_by_its_only_model() -> None:
+    node = Node()
+    busy(node, 5)
+    for i, (address, model) in enumerate([(ADDRESS, "x"), ("localhost:8000", ""), ("gateway:443", "llama"), ("", "llama"), ("", "")]):
+        node.second(10, 8, more=[request(f"r{i}", node.now_s, node.now_s + 0.5, 10, 8, address=address, model=model)])
+    node.second(10, 8, more=[request("lost", node.now_s, node.now_s + 0.5, 10, 8, address="", model="other")])
+    for _ in range(40):
+        node.second()
+    ids = {of.settled.request.id for step in node.steps for of in step.requests if of.settled.request is not None}
+    assert ids == {"r0", "r1", "r2", "r3", "r4"}
+    assert node.pipeline.faults["engines", None].what.startswith("a request to model 'other' at no address: no engine here")
+
+
+def test_replicas_of_one_model_count_together() -> None:
+    node = Node()
+    other = "vllm 127.0.0.1:8001"
+    for i in range(30):
+        node.second(100, 80, more=[told(node.now_s + 1, 10 * i, 5 * i, steps=i, engine=other)])
+    work = node.pipeline.totals.work[SERVE]
+    assert (work.prompt_tokens, work.generated_tokens) == (3000 + 290, 2400 + 145)
+    assert sum(node.kinds_uj().values()) + node.pending_uj() == node.energy_uj()
+
+
+def test_two_models_of_one_process_have_tokens_each_and_one_standby() -> None:
+    node = Node()
+    for i in range(60):
+        node.second(100 if i % 2 else 0, 80, more=[told(node.now_s + 1, 300 * i, 40 * i, steps=5 * i, model="mistral")])
+    mistral = SERVE._replace(model="mistral")
+    kinds = {**node.kinds_uj(), **{f"mistral {k}": uj for k, uj in node.kinds_uj(mistral).items()}}
+    assert kinds["mistral prompt"] > 0
+    assert kinds["generated"] > 0
+    assert sum(kinds.values()) + node.pending_uj() == node.energy_uj()
+    assert node.pipeline.totals.work[mistral].generated_tokens == 40 * 59
+
+
+def test_a_count_that_is_not_believed_is_said() -> None:
+    node = Node()
+    node.second(100, 80)
+    node.prompt -= 50
+    node.second(0, 80)
+    assert "went back" in node.pipeline.faults["engines", ENGINE].what
+
+
+def test_an_engine_elsewhere_has_tokens_and_no_energy() -> None:
+    node = Node()
+    far = [told(node.now_s + 1 + i, 10 * i, 5 * i, engine="vllm 10.0.0.9:8000", who="") for i in range(3)]
+    for reading in far:
+        node.second(more=[reading])
+    assert node.pipeline.totals.work[Workload("vllm", "llama")].prompt_tokens == 20
+    assert node.energy_uj(Workload("vllm", "llama")) == 0
+
+
+def test_an_engine_whose_process_nobody_knows_is_said_and_not_counted() -> None:
+    node = Node()
+    node.second(more=[told(1, 10, 5, engine="vllm 127.0.0.1:9", who="pid:99")])
+    assert "nobody knows whose its process is (pid:99)" in node.pipeline.faults["engines", "vllm 127.0.0.1:9"].what
+    assert set(node.pipeline.totals.work) <= {SERVE}
+
+
+def test_an_engine_that_gets_a_name_goes_on_under_it() -> None:
+    node = Node()
+    busy(node, 10)
+    named = Workload("serve", "llama", (("team", "search"),))
+    node.second(100, 80, more=[claim("pid:7", named)])
+    busy(node, 10)
+    assert node.pipeline.totals.work[named].generated_tokens > 0
+    for workload in (SERVE, named):
+        assert sum(node.kinds_uj(workload).values()) + node.pending_uj(workload) == node.energy_uj(workload)
+
+
+def test_an_ended_engine_loses_its_series_whole() -> None:
+    node = Node(Series(10, 20_000_000_000))
+    busy(node, 10)
+    node.second(tells=False, more=[claim("pid:7", None)])
+    for _ in range(120):
+        node.second(tells=False)
+    shown = node.pipeline.totals.snapshot(State())
+    assert shown.token_uj == {}
+    assert shown.token_pending_uj == {}
+    assert shown.retired_uj[GPU.id] > 0
