@@ -96,7 +96,7 @@ def test_a_fact_says_whose_energy_it_is_and_work_stands_beside_it(tmp_path: Path
     key = next(fact.key for fact in energies(books(tmp_path)) if fact.key.job == "outer")
     assert (key.model, key.labels, key.host) == ("m", (("team", "search"),), outer["hosts"][0])
     assert key.meter.startswith("track:")
-    assert [fact[3:] for fact in found if isinstance(fact, WorkFact)] == [(5, 0, 7, 0)]
+    assert [fact[3:] for fact in found if isinstance(fact, WorkFact)] == [(5, 0, 7, 0, 0)]
     began, *_, ended = [fact for fact in found if isinstance(fact, RunFact)]
     assert (began.what, ended.what, began.meter, ended.meter) == ("began", "ended", key.meter, key.meter)
 

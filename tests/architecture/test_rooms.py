@@ -95,7 +95,7 @@ def test_core_loads_no_clock_and_no_io() -> None:
     """What the interpreter itself has loaded at start does not count."""
     barred = ["threading", "logging", "socket", "random", "pathlib", "subprocess", "asyncio"]
     code = "import sys, pkgutil, importlib\nbefore = set(sys.modules)\nimport wattledger.core as core\n"
-    code += "[importlib.import_module('wattledger.core.' + m.name) for m in pkgutil.iter_modules(core.__path__)]\n"
+    code += "[importlib.import_module(m.name) for m in pkgutil.walk_packages(core.__path__, 'wattledger.core.')]\n"
     code += f"print(*(name for name in {barred!r} if name in set(sys.modules) - before))"
     done = python(code)
     assert (done.stdout.strip(), done.stderr, done.returncode) == ("", "", 0)

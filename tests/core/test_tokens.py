@@ -4,8 +4,8 @@ from random import Random
 
 import numpy as np
 import pytest
-from tests.core.batching import IDLE_W, PROMPT_J, STEP_J, Load, S, serve
-from tests.core.stretches import J, learnt, linear, ran, stretch
+from tests.core.served.batching import IDLE_W, PROMPT_J, STEP_J, Load, S, serve
+from tests.core.served.stretches import J, learnt, linear, ran, stretch
 
 from wattledger.core.tokens import Done, Fit, Stretch
 

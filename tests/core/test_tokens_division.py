@@ -4,8 +4,8 @@ from math import inf, nan
 from random import Random
 
 import pytest
-from tests.core.batching import S
-from tests.core.stretches import J, learnt, linear, ran, stretch
+from tests.core.served.batching import S
+from tests.core.served.stretches import J, learnt, linear, ran, stretch
 
 from wattledger.core.tokens import Done, Fit, ModelPrices, Stretch
 

@@ -4,10 +4,10 @@ from math import inf, nan
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.core.batching import S, at
+from tests.core.served.batching import S, at
 
 from wattledger.core.model import Request
-from wattledger.core.requests import OpenStretch, RequestBook
+from wattledger.core.served.requests import OpenStretch, RequestBook
 from wattledger.core.tokens import Done, Fit, ModelPrices, Stretch
 
 GLITCH = st.sampled_from([nan, inf, -inf, -5.0, 5e-324])

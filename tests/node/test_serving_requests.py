@@ -13,7 +13,7 @@ from tests.cli.front import Front, own_place
 from tests.node.agents import Agent, Row, agent, total
 from tests.runtime.books.read import known
 from tests.servers import llama
-from tests.servers.load import DIVIDED, ENERGY, KINDS, TOKENS, Load, Tenant, by_kind, config, identity, llama_url
+from tests.servers.load import ASKED, DIVIDED, ENERGY, GOT, KINDS, TOKENS, Load, Tenant, by_kind, config, identity, llama_url
 from tests.servers.programs import until
 
 from wattledger.core.facts import AllocationFact, EnergyFact, Known, WorkFact
@@ -23,7 +23,6 @@ from wattledger.integrations import _agent
 pytestmark = pytest.mark.slow
 TOLD_S, UNTOLD_S = 6.0, 2.5
 G_PER_J = 329 / 3.6e6  # DE, EEA 2023
-ASKED, GOT = "wattledger_request_tokens_total", "wattledger_request_energy_joules_total"
 DEVICE = "wattledger_device_energy_joules_total"
 MODEL = {"model_name": llama.ALIAS}
 UNRECORDED = "(unrecorded)"

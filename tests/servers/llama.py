@@ -78,8 +78,9 @@ def serving(folder: Path, *, port: int | None = None) -> Iterator[int]:
     if not model.exists():
         make_model(model)
     port = port or free_port()
-    words = ["-m", str(model), "--metrics", "--host", "127.0.0.1", "--port", str(port), "--alias", ALIAS, "-c", "8192", "-np", "4", "-t", "1"]
-    with running(program(), *words, log=folder / "llama.log"):
+    where = ["--metrics", "--host", "127.0.0.1", "--port", str(port)]
+    how = ["--alias", ALIAS, "-c", "8192", "-np", "4", "-t", "1"]
+    with running(program(), "-m", str(model), *where, *how, log=folder / "llama.log"):
         until(lambda: _answers(port), "llama-server answers", folder / "llama.log")
         yield port
 

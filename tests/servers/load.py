@@ -1,5 +1,6 @@
 """What tests of serving share: an agent's words, clients of a real engine, and what they were told."""
 
+import http.client
 import random
 import threading
 from collections.abc import Mapping
@@ -13,18 +14,22 @@ from tests.servers import llama
 
 from wattledger.integrations.openai import EnergyOfCall, wrap
 
-CLIENTS, MOST_REQUESTS = 3, 400
+CLIENTS, MOST_REQUESTS, MOST_TOKENS = 3, 400, 120
 KINDS = ("prompt", "generated", "standby", "overhead")
-ENERGY, DIVIDED, PENDING = (f"wattledger_{name}" for name in ("energy_joules_total", "token_energy_joules_total", "token_energy_pending_joules"))
-PRICE = "wattledger_energy_per_token_joules"
+ENERGY, DIVIDED = "wattledger_energy_joules_total", "wattledger_token_energy_joules_total"
+PENDING, PRICE = "wattledger_token_energy_pending_joules", "wattledger_energy_per_token_joules"
 TOKENS = "wattledger_tokens_total"
+ASKED, GOT = "wattledger_request_tokens_total", "wattledger_request_energy_joules_total"
 
 
 class Load:
-    """Clients that ask, one after the other, for a bounded time; what the server said that it did."""
+    """Clients that ask, one after the other, for a bounded time; what the server said that it did.
 
-    def __init__(self, port: int, seed: int) -> None:
-        self._port, self._random = port, random.Random(seed)
+    ``may_break``: the server may be killed, and then they ask no more.
+    """
+
+    def __init__(self, port: int, seed: int, *, may_break: bool = False) -> None:
+        self._port, self._random, self._may_break = port, random.Random(seed), may_break
         self.prompt = self.generated = self.requests = 0
         self._lock = threading.Lock()
 
@@ -41,7 +46,12 @@ class Load:
 
     def _ask(self, ended: threading.Event) -> None:
         while not ended.is_set() and self.requests < MOST_REQUESTS:
-            usage = llama.complete(self._port, "x" * self._random.randint(50, 600), self._random.randint(10, 120))
+            try:
+                usage = llama.complete(self._port, "x" * self._random.randint(50, 600), self._random.randint(10, MOST_TOKENS))
+            except (OSError, http.client.HTTPException):
+                if self._may_break:
+                    return
+                raise
             with self._lock:
                 self.prompt += usage["prompt_tokens"]
                 self.generated += usage["completion_tokens"]

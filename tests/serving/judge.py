@@ -9,7 +9,7 @@ from tests.serving.samples import SERVE, Eyes, batches
 
 from wattledger.core.model import Batch, EnergyCounter
 from wattledger.core.pipeline import Pipeline
-from wattledger.core.token_book import TokenBook
+from wattledger.core.served.book import TokenBook
 from wattledger.core.tokens import ModelPrices
 from wattledger.core.totals import Tokens
 

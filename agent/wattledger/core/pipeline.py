@@ -48,7 +48,7 @@ from wattledger.core.units import NS_PER_S
 from wattledger.core.usage import Usage, used_of
 
 if TYPE_CHECKING:
-    from wattledger.core.serving import OfRequest
+    from wattledger.core.served.workload import OfRequest
 
 
 class Step(NamedTuple):

@@ -15,8 +15,8 @@ from wattledger.core.series import Series
 from wattledger.core.totals import Totals
 
 if TYPE_CHECKING:
-    from wattledger.core.serving import OfRequest
-    from wattledger.core.token_book import TokenBook
+    from wattledger.core.served.book import TokenBook
+    from wattledger.core.served.workload import OfRequest
 
 
 class Posting:
@@ -39,7 +39,7 @@ class Posting:
     def hear(self, sample: Served | Request) -> None:
         """What a serving engine did, or one of its requests."""
         if self.tokens is None:
-            from wattledger.core.token_book import House, TokenBook  # a program that serves nothing does not load it
+            from wattledger.core.served.book import House, TokenBook  # a program that serves nothing does not load it
 
             self.tokens = TokenBook(House(self._whose, self._series.seen_as, lambda: self._price, self._posted))
         self.tokens.hear(sample)
@@ -58,8 +58,8 @@ class Posting:
             self.work(work, None)
 
     def lane(self, curve: EnergyCurve, unit: str, *, seen_idle: bool = False) -> None:
-        """The device whose energy is handed out next, the unit of activity by which it is divided, and whether its idle draw has been
-        seen here (and is not a table's)."""
+        """The device whose energy is handed out next, the unit of activity by which it is divided, and whether its idle draw has
+        been seen here (and is not a table's)."""
         self._posted.lane(curve, self._at, unit)
         self._cell = curve.device.kind, (curve.end_ns - curve.span_ns, curve.end_ns)
         self._seen_idle = seen_idle

@@ -9,9 +9,9 @@ from math import isfinite, log, sqrt
 from typing import NamedTuple
 
 from wattledger.core.attribution import split
-from wattledger.core.learner import Learner
-from wattledger.core.nonnegative import dot, quadratic
-from wattledger.core.prior import shape_of
+from wattledger.core.served.learner import Learner
+from wattledger.core.served.nonnegative import dot, quadratic
+from wattledger.core.served.prior import shape_of
 from wattledger.core.units import NS_PER_S, UJ_PER_J, joules, seconds
 
 Z95 = 1.96
@@ -21,7 +21,7 @@ LATELY_NS = 60 * NS_PER_S
 MOST = 1e15  # no engine counts more tokens, and no stretch holds more joules or seconds: a glitch
 
 # Learning windows grow from 2 s by half a second each: at first there is little to learn from, and long windows blur less.
-FIRST_WINDOW_S, LONGER_S, WINDOW_S = 2.0, 0.5, 20.0
+FIRST_WINDOW_S, LONGER_S, WINDOW_S = 2.0, 0.5, 10.0
 UNCOUNTED_S = 600.0  # in progress for so long without a count: it counts nothing, and what it drew teaches nothing
 
 
@@ -134,8 +134,9 @@ class Fit:
         """Take a stretch into the fit, together with those before it that made up no window yet.
 
         Tokens are counted when a step ends and joules land up to 100 ms late: over one second that blurs a prompt into its
-        neighbours, until prompts look a fifth too cheap and idle power three times too high; over 20 s it is a few per cent
-        (simulated).  Some engines count a request when it has ended, so a busy stretch without counts ends no window.
+        neighbours, over ten it is a few per cent (simulated; over twenty the contrast between busy and quiet goes).  So a stretch
+        without work ends the window in which the last joules landed, and the next one is quiet by itself.  Some engines count a
+        request when it has ended, so a busy stretch without counts ends no window.
         """
         if not _plausible(stretch, len(self._learner.theta)):
             self.refused += 1
@@ -149,7 +150,7 @@ class Fit:
         window = _joined(self._window, stretch)
         if stretch.busy and not counted:
             open_s = UNCOUNTED_S
-        elif window.busy or any(map(any, window.done)):
+        elif counted:
             open_s = min(WINDOW_S, FIRST_WINDOW_S + LONGER_S * self._learner.worked)
         else:
             open_s = 0.0

@@ -30,6 +30,8 @@ from wattledger.runtime.opening import Scope
 from wattledger.runtime.span_meter import SpanMeter
 from wattledger.runtime.warn import warn_once
 
+MOMENTS_S = tuple(0.001 * 2**i for i in range(10))  # what a tick may take between settling a span and telling of it
+
 if TYPE_CHECKING:
     from wattledger.track import Run, Track
 
@@ -89,9 +91,8 @@ class Tracker:
         thread = threading.get_native_id()
 
         def make(at: Instant) -> Boundary:
-            return Boundary(
-                span, at, "enter", workload, meter.tree, parent, clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
-            )
+            clocks = clock.process_cpu_ns(), thread, clock.thread_cpu_ns()
+            return Boundary(span, at, "enter", workload, meter.tree, parent, *clocks)
 
         run._span, run._generation = span, self.generation
         whole._spans.add(span)
@@ -182,7 +183,10 @@ class Tracker:
         if run._spans:
             meter.settle(run._spans, ended=ended)
         settled, seen = run._settled, meter.look(run._spans) if run._spans else None
-        while run._settled is not settled:  # settled while we looked: nothing is to be missed, or counted twice
+        for wait_s in MOMENTS_S:  # settled while we looked, or by a tick that has not told yet: nothing is missed or counted twice
+            if run._settled is settled and (settled is not None or (seen is not None and seen.accounts)):
+                break
+            threading.Event().wait(wait_s)
             settled, seen = run._settled, meter.look(run._spans) if run._spans else None
         if seen is None or not seen.accounts:
             assert settled is not None
@@ -279,8 +283,7 @@ class Tracker:
                 _ = run.run_id
 
     def forked(self) -> None:
-        """In a forked child: the parent's sensors, thread and lock are not ours.  If the parent has a span open, our energy is in
-        it."""
+        """In a forked child: the parent's sensors, thread and lock are not ours; into a span it has open goes our energy, too."""
         if self._meter is not None:
             # The handler came along with the fork; the sensors, threads and locks it would touch are the parent's.
             atexit.unregister(self._meter.stop)

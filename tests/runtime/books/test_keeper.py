@@ -10,8 +10,8 @@ from wattledger.core.facts import AllocationFact, EnergyFact, GapFact, RunFact
 from wattledger.core.model import Batch, Instant, Request, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.posted import Minute
-from wattledger.core.requests import SettledRequest
-from wattledger.core.serving import OfRequest
+from wattledger.core.served.requests import SettledRequest
+from wattledger.core.served.workload import OfRequest
 from wattledger.ledger.store import Store
 from wattledger.runtime.books import keeper as keeping
 from wattledger.runtime.books.keeper import Keeper, Plan

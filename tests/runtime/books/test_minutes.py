@@ -7,8 +7,8 @@ from tests.core.made import GPU
 from wattledger.core.facts import AllocationFact, EnergyFact, Key
 from wattledger.core.model import IDLE, Factor, Instant, Request, Workload
 from wattledger.core.posted import Minute
-from wattledger.core.requests import SettledRequest
-from wattledger.core.serving import OfRequest
+from wattledger.core.served.requests import SettledRequest
+from wattledger.core.served.workload import OfRequest
 from wattledger.runtime.books.minutes import Facts, Meter, Scribe, Window, window_of
 
 WINDOW = Window(1_795_341_600, 60, "DE", 1200)

@@ -12,7 +12,7 @@ from wattledger.core.totals import EnergyKey
 from wattledger.core.units import NS_PER_S
 
 if TYPE_CHECKING:
-    from wattledger.core.serving import OfRequest
+    from wattledger.core.served.workload import OfRequest
 
 Facts = list[EnergyFact | WorkFact | AllocationFact]
 Sensor = tuple[str, str, str, str, str]  # device, component, device model, method, use

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattledger.core.gathered import Gathered
+from wattledger.core.served.gathered import Gathered
 
 
 def test_a_cell_that_goes_on_is_cut_by_time() -> None:

@@ -5,7 +5,7 @@ All of it is weak: it decides only directions that the data leave open.
 
 from math import exp
 
-from wattledger.core.evidence import Evidence
+from wattledger.core.served.evidence import Evidence
 
 # Joules for a step : a computed prompt token : a generated token, beside its part of the step.  ML.ENERGY v3 fits of J/token =
 # e_step/B + e_tok: e_tok/e_step is 0.067/3.16 (Llama-3.1-8B, H100), 0.36/27.4 (70B), 1.68/96 (405B), 0.19/11.5 (Qwen3-32B): 0.013
@@ -15,8 +15,11 @@ STEP, PROMPT, GENERATED = 1.0, 0.0065, 0.02
 # Where an engine tells no steps, a generated token carries its part of one: a batch of 16, the middle of those tables.
 UNTOLD_BATCH = 16
 
-SPREAD = 1.0  # relative 1-sigma of a price by shape alone: dense models differ by less, mixtures of experts by as much
-KNOWN_IDLE = 0.1  # relative 1-sigma of an idle power that a floor or a quiet engine told
+# Relative 1-sigma of a price by shape alone: dense models on GPUs differ by less, mixtures of experts by as much, and on a CPU a
+# prompt token may cost a sixth of a step (llama.cpp, seen here).
+SPREAD = 5.0
+SEEN_IDLE = 0.005  # relative 1-sigma of an idle power by the floors of what is held, which many quiet seconds taught
+KNOWN_IDLE = 0.1  # and by what a quiet engine drew
 # Where nobody told: a part of the mean power under load, give or take (H100 75 of 250 to 700 W, L4 16 of 72 W).
 OPEN_IDLE, OPEN_IDLE_SD = 0.15, 0.1
 
@@ -51,9 +54,10 @@ class Prior:
         """Mean and 1-sigma of the idle power: by the floors of what is held, else by quiet stretches, else nearly open."""
         told_w = self._held_j / self._held_s if self._held_j else self._lowest_w
         mean_w = work.energy / work.xs[0] if work.xs[0] else told_w
-        # A floor that says next to nothing is not surely nothing: never surer than to a hundredth of what is drawn.
+        # A floor that says next to nothing is not surely nothing: never surer than to a thousandth of what is drawn.
         if told_w:
-            return told_w, max(KNOWN_IDLE * told_w, 0.01 * mean_w)
+            sd = SEEN_IDLE if self._held_j else KNOWN_IDLE
+            return told_w, max(sd * told_w, 0.001 * mean_w)
         return OPEN_IDLE * mean_w, OPEN_IDLE_SD * mean_w
 
     def prices(self, work: Evidence) -> list[float]:

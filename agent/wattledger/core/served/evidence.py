@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 
-from wattledger.core.nonnegative import dot
+from wattledger.core.served.nonnegative import dot
 
 # Lags of the Newey-West estimate (science.md section 4.3 (7)): neighbouring residuals share what the sensor landed late.
 LAGS = 10

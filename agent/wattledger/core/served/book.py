@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from wattledger.core.accounts import Lane
-from wattledger.core.engines import Growth
 from wattledger.core.model import OTHER, RESERVED, Fault, Instant, Request, Served, Work, Workload
 from wattledger.core.posted import Posted
 from wattledger.core.pricing import grams
-from wattledger.core.serving import Divided, OfRequest, Serving
+from wattledger.core.served.counts import Growth
+from wattledger.core.served.workload import Divided, OfRequest, Serving
 from wattledger.core.totals import TOKEN_KINDS, Tokens
 
 UNRECORDED = "(unrecorded)"
@@ -90,8 +90,8 @@ class TokenBook:
         return Work(serving.named(reading.model), reading.at, *counts, steps=growth.steps or 0)
 
     def energy(self, workload: Workload, key: Lane, kind: str, cell: tuple[int, int], energies_uj: tuple[int, int]) -> None:
-        """What a workload got of a device over the cell, and how much of it for holding it idle, where its idle draw has been seen; of
-        no interest unless it is served."""
+        """What a workload got of a device over the cell, and how much of it for holding it idle, where its idle draw has been
+        seen; of no interest unless it is served."""
         serving = self.serving.get(workload)
         if serving is not None and workload.job not in RESERVED:
             serving.energy(key, kind, cell, energies_uj)

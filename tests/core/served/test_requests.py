@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 import pytest
-from tests.core.batching import S, at
-from tests.core.stretches import J
+from tests.core.served.batching import S, at
+from tests.core.served.stretches import J
 
 from wattledger.core.model import Request
-from wattledger.core.requests import OpenStretch, RequestBook, SettledRequest
+from wattledger.core.served.requests import OpenStretch, RequestBook, SettledRequest
 from wattledger.core.tokens import Done, ModelPrices
 
 PRICES = ModelPrices(2.0, 0.01, 0.5)

@@ -9,15 +9,17 @@ from math import sqrt
 from typing import NamedTuple
 
 from wattledger.core.model import Instant, Request
-from wattledger.core.nonnegative import quadratic
-from wattledger.core.purse import Coverage, Purse, Recent
-from wattledger.core.sweep import Flight, Landed, Phase, Prices, Sweep
+from wattledger.core.served.nonnegative import quadratic
+from wattledger.core.served.purse import Coverage, Purse, Recent
+from wattledger.core.served.sweep import CONTEXT, Flight, Landed, Phase, Prices, Sweep
 from wattledger.core.tokens import Z95, Covariance, Done, ModelPrices
 from wattledger.core.units import NS_PER_S, UJ_PER_J, joules, seconds
 
 SOONEST_NS, LATEST_NS, HOUR_NS = 15 * NS_PER_S, 600 * NS_PER_S, 3600 * NS_PER_S
 LONGEST_NS = 24 * HOUR_NS
 MOST_TOKENS = 10_000_000
+LATE_S = 0.1  # joules land in a GPU's register up to so late (science.md section 1.4): a stretch may lack its last ones
+DEARER = 0.6  # one sigma, in parts, of what attention makes a long prompt's tokens dearer by: models differ (``ATTENTION``)
 MISFIT = 0.07  # one sigma: e_step/B + e_tok fits dense models to 2 to 7 % (science.md section 4.1)
 
 
@@ -68,6 +70,7 @@ class RequestBook:
         self._told: dict[str, int] = {}
         self._missed: list[Request] = []
         self._lately = (Recent(), Recent())
+        self._span_s = 1.0
         self._weak = self._pending = self._seq = self._last_ns = 0
 
     @property
@@ -168,22 +171,31 @@ class RequestBook:
         done, span_ns = stretch.done, end_ns - start_ns
         seen = self._sweep.weigh(start_ns, end_ns)
         step_j, _, token_j = stretch.prices
-        steps = done.steps if seen.busy_s else 0.0
+        # Where nobody generates nobody tells the pace: then at the stretch's mean, over as long as it was that.
+        told_s = seconds(span_ns)
+        untold = done.steps * min(1.0, seen.untold_s / told_s) if told_s else 0.0
+        pace = max(0.0, done.steps - untold) / seen.steps if seen.steps else 0.0
+        steps = done.steps if pace or seen.untold_s else 0.0
+        untold_per_s = (steps - pace * seen.steps) / seen.untold_s if seen.untold_s else 0.0
+        # Of a token's price, what it costs to read all before it: that differs between requests.
+        context_j = min(CONTEXT * step_j, token_j * seen.generated / seen.context) if seen.context else 0.0
+        token_j -= context_j * seen.context / seen.generated if seen.context else 0.0
         # Prices of nothing tell no request from another: then by tokens alone.
-        token_j = token_j if token_j * seen.generated + step_j * steps else 1.0
-        whole = token_j * seen.generated + step_j * steps
+        token_j = token_j if token_j * seen.generated + context_j * seen.context + step_j * steps > 0 else 1.0
+        whole = token_j * seen.generated + context_j * seen.context + step_j * steps
         told = self._prompts_told.part(seen.prompt, done.prompt, span_ns)
         prompt_uj = self._prompt.fill(stretch.prompt_uj, done.prompt, told, weighed=seen.prompt > 0, end_ns=end_ns)
         told = self._generated_told.part(seen.generated, done.generated, span_ns, leeway=seen.unfinished / 2)
         generated_uj = self._generated.fill(stretch.generated_uj, done.generated, told, weighed=whole > 0, end_ns=end_ns)
         each_uj = generated_uj / whole if whole else 0.0
-        prompt_each_uj, steps_per_s = prompt_uj / seen.prompt if prompt_uj else 0.0, steps / seen.busy_s if steps else 0.0
-        prices = Prices(prompt_each_uj, token_j * each_uj, step_j * each_uj, steps_per_s)
+        prompt_each_uj = prompt_uj / seen.dear if prompt_uj else 0.0
+        prices = Prices(prompt_each_uj, token_j * each_uj, context_j * each_uj, step_j * each_uj, pace, untold_per_s)
         dynamic_j = joules(stretch.prompt_uj + stretch.generated_uj)
         span_s = seconds(span_ns)
         per_s = tuple(count / span_s if span_s else 0.0 for count in (span_s, *done, dynamic_j))
         before, self._weak = self._weak, self._weak + stretch.weak
         landed = self._sweep.walk(start_ns, end_ns, prices, per_s, before)
+        self._span_s = span_s or self._span_s
         settled = [self._paid(one, stretch.spread, per_s) for one in landed]
         if not self._sweep.active:
             self._prompt.rest()
@@ -201,7 +213,9 @@ class RequestBook:
             _subtract(gradient, phase, per_s)
         # It was in d + 1 steps or so, and with how many others is known only by the stretch's mean.
         coarse_j = joules(1) * landed.steps_uj
-        variance = (MISFIT * energy_j) ** 2 + coarse_j**2 / (1 + request.generated)
+        late = LATE_S / max(self._span_s, seconds(request.end.mono_ns - request.scheduled.mono_ns))
+        dearer_j = DEARER * (flight.dear - 1) * joules(prompt_uj)
+        variance = (MISFIT**2 + late**2 / 6) * energy_j**2 + dearer_j**2 + coarse_j**2 / (1 + request.generated)
         variance += quadratic(spread, gradient) if spread else 0.0
         weak = cut or flight.late or self._weak > flight.weak
         self._pending -= 1

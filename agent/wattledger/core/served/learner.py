@@ -2,9 +2,9 @@
 
 from math import sqrt
 
-from wattledger.core.evidence import Evidence
-from wattledger.core.nonnegative import dot, inverse, minimise, product
-from wattledger.core.prior import SPREAD, Prior
+from wattledger.core.served.evidence import Evidence
+from wattledger.core.served.nonnegative import dot, inverse, minimise, product
+from wattledger.core.served.prior import SPREAD, Prior
 
 SETTLED = 30  # stretches with work before a residual can be an outlier
 OUTLIER_SD = 6.0

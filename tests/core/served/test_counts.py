@@ -1,10 +1,10 @@
 """A serving engine's counts between two readings."""
 
 import pytest
-
 from tests.core.made import at
-from wattledger.core.engines import BACK_LOOKS, Counts, Growth
+
 from wattledger.core.model import Served
+from wattledger.core.served.counts import BACK_LOOKS, Counts, Growth
 
 
 def read(time_s: float, prompt: int, generated: int, *, steps: int | None = None, setup: str = "", cached: int = 0) -> Served:

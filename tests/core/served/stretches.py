@@ -3,7 +3,7 @@
 from functools import cache
 from random import Random
 
-from tests.core.batching import Load, Run, S, serve
+from tests.core.served.batching import Load, Run, S, serve
 
 from wattledger.core.tokens import Done, Fit, Stretch
 

@@ -5,11 +5,11 @@ from functools import cache
 from statistics import median
 
 import pytest
-from tests.core.batching import Load, Run, S, serve
-from tests.core.stretches import J
+from tests.core.served.batching import Load, Run, S, serve
+from tests.core.served.stretches import J
 
 from wattledger.core.model import Request
-from wattledger.core.requests import OpenStretch, RequestBook, SettledRequest
+from wattledger.core.served.requests import OpenStretch, RequestBook, SettledRequest
 from wattledger.core.tokens import Fit
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wattledger.core.nonnegative import cholesky, dot, inverse, minimise, product, quadratic, solve
+from wattledger.core.served.nonnegative import cholesky, dot, inverse, minimise, product, quadratic, solve
 
 Array = npt.NDArray[np.float64]
 

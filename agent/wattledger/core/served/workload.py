@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from wattledger.core.accounts import Lane
-from wattledger.core.engines import Counts, Growth
-from wattledger.core.gathered import Gathered
 from wattledger.core.model import Instant, Request, Served, Workload
-from wattledger.core.requests import OpenStretch, RequestBook, SettledRequest
+from wattledger.core.served.counts import Counts, Growth
+from wattledger.core.served.gathered import Gathered
+from wattledger.core.served.requests import OpenStretch, RequestBook, SettledRequest
 from wattledger.core.tokens import Division, Done, Fit, ModelPrices, Stretch
 
 Component = tuple[str, str]  # component, method
