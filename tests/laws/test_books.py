@@ -12,7 +12,7 @@ from tests.runtime.books.read import energies, once
 from wattledger.core.accounts import SpanAccount
 from wattledger.core.model import Batch, Instant
 from wattledger.core.pipeline import Pipeline, Step
-from wattledger.core.posted import Minute
+from wattledger.core.posted import Minute, counts_of
 from wattledger.core.totals import EnergyKey
 from wattledger.runtime.books.keeper import Keeper, Plan
 from wattledger.runtime.books.minutes import Meter
@@ -38,7 +38,7 @@ def test_what_is_kept_is_what_was_handed_out_by_workload_device_method_and_use(w
     kept = summed(steps)
     assert {key: uj for key, uj in kept.energy_uj.items() if uj} == pipeline.totals.energy_uj
     assert {workload: tuple(n) for workload, n in kept.work.items()} == {
-        workload: work[2:6] for workload, work in pipeline.totals.work.items()
+        workload: counts_of(work) for workload, work in pipeline.totals.work.items()
     }
 
 

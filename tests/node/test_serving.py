@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.node.agents import Agent, Row, agent, total
 from tests.servers import llama
-from tests.servers.load import KINDS, Load, config, identity, llama_url
+from tests.servers.load import KINDS, TOKENS, Load, config, identity, llama_url
 from tests.servers.programs import until
 
 LOAD_S = 12.0
@@ -23,8 +23,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[list[Row]
         until(lambda: total(node.scrape(), "wattledger_energy_joules_total", model_name=llama.ALIAS) > 0, "the engine is metered")
         load = Load(port, 1)
         load.run(LOAD_S)
-        counted = lambda: total(node.scrape(), "wattledger_tokens_total", model_name=llama.ALIAS, kind="generated")  # noqa: E731
-        until(lambda: counted() >= load.generated, "its tokens are counted")
+        until(lambda: total(node.scrape(), TOKENS, model_name=llama.ALIAS, kind="generated") >= load.generated, "they are counted")
         _NEVER.wait(3.0)  # nothing to do: standby
         yield node.scrape(), load, node, folder
 

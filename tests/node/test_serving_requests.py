@@ -1,5 +1,6 @@
-"""Whose requests, and the books: two tenants that tell of theirs and one client that does not, at a real engine beside a real agent."""
+"""Whose requests, and the books: two tenants that tell of theirs and one client that does not, at a real engine beside an agent."""
 
+import contextlib
 import json
 import threading
 from collections import Counter
@@ -75,16 +76,24 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         pages.append(node.scrape())
         return is_settled(pages[-1]) or bool(_NEVER.wait(0.5))
 
-    with llama.serving(folder) as port, agent(folder, config=config(folder, llama_url(port))) as node, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("WATTLEDGER_AGENT_LISTEN", node.url.removeprefix("http://"))
+    with llama.serving(folder) as port, agent(folder, config=config(folder, llama_url(port))) as node:
         until(lambda: json.loads(node.get("/tokens.json", "application/json"))["models"], "the engine is known")
-        tenants, untold = asked(port, node)
-        until(all_settled, "its requests are settled")
+        with told_to(node.url.removeprefix("http://")):
+            tenants, untold = asked(port, node)
+            until(all_settled, "its requests are settled")
         assert node.stop() == 0
+        yield Served(tenants, untold, pages, folder / "books", node.log)
+
+
+@contextlib.contextmanager
+def told_to(listen: str) -> Iterator[None]:
+    """The agent that programs find meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WATTLEDGER_AGENT_LISTEN", listen)
+        yield
         client = _agent.agent()
         assert client is not None
         client.stop()
-        yield Served(tenants, untold, pages, folder / "books", node.log)
 
 
 @pytest.fixture
@@ -159,8 +168,8 @@ def test_energy_is_written_on_the_program_s_spans(served: Served) -> None:
 
 def test_provisional_energies_are_about_what_is_settled(served: Served) -> None:
     for name, tenant in served.tenants.items():
-        priced = [call for call in tenant.calls if call.energy_j is not None]
-        each_j = sum(call.energy_j.value for call in priced if call.energy_j is not None) / sum(c.generated_tokens or 0 for c in priced)
+        priced = [(call.energy_j.value, call.generated_tokens or 0) for call in tenant.calls if call.energy_j is not None]
+        each_j = sum(joules for joules, _ in priced) / sum(tokens for _, tokens in priced)
         settled_j = float(total(served.last, GOT, tenant=name)) / tenant.told["generated"]
         assert settled_j / 3 < each_j < settled_j * 3, "the prices were learnt only while they were asked for"
 

@@ -78,11 +78,11 @@ class AllocationFact(NamedTuple):
     """How a served workload's energy in a window was divided among its tokens; or what one ``request`` got of that.
 
     The key names the energy facts that it divides: those of the same meter, host, run, job, model, labels, component and method,
-    on whichever device (``device``, ``device_model`` and ``use`` are empty), of the same window; what an engine did across a
-    minute's end stands in the minute in which that was known.  Over all windows the four sum to the energy facts.  A request's
-    key has no component and no method: it is of all; its energy is part of the windows' prompt and generated energy, never added
-    to it. ``spread_uj``: how much of a request's energy may be another's (95 %).  ``weak``: the prices stood on a prior, the data
-    could not tell prompt from generated tokens.
+    on whichever device (``device``, ``device_model`` and ``use`` are empty), of the same window; where one process serves several
+    models, its energy facts name none.  What an engine did across a minute's end stands in the minute in which that was known.
+    Over all windows the four sum to the energy facts.  A request's key has no component and no method: it is of all; its energy is
+    part of the windows' prompt and generated energy, never added to it. ``spread_uj``: how much of a request's energy may be
+    another's (95 %).  ``weak``: the prices stood on a prior, the data could not tell prompt from generated tokens.
     """
 
     key: Key

@@ -1,7 +1,7 @@
 """Who used and who holds what: activities differenced over the cell, holdings and claims as they stand."""
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from typing import get_args
+from typing import assert_never, get_args
 
 from wattledger.core.attribution import PPM, split
 from wattledger.core.claims import Claims
@@ -43,6 +43,8 @@ class Usage:
                 self.claim(sample)
             case Member():
                 self.join(sample)
+            case _:
+                assert_never(sample)
 
     def claim(self, sample: Claim) -> None:
         """From now on somebody works for a workload; one that ended is forgotten when the cell has been paid for."""

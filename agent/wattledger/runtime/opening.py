@@ -39,7 +39,8 @@ WITNESSES = ("procfs", "portable")  # who used what, of a program: they need a p
 NODE = ("redfish", "ipmi", "promquery", "cgroup", "kubernetes", "slurm", "engines")  # of a whole node: the agent's
 DRIVERS = ("nvml", "amdsmi")  # calls into them may never come back
 REMOTE = ("redfish", "ipmi", "promquery")  # ask a network or a tool: nobody waits for them
-NAMING = ("kubernetes", "slurm", "engines")  # ask the node's own daemons: waited for a little, or what begins now is paid for without its name
+# Ask the node's own daemons: waited for a little, or what begins now is paid for without its name.
+NAMING = ("kubernetes", "slurm", "engines")
 VISIBILITY = ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 OPEN_S = 3.0  # a driver that has not answered by then hangs; the others go on without it
 NO_ANSWER = f"the driver did not answer within {OPEN_S:g} s, so its devices are not counted"

@@ -112,7 +112,7 @@ def test_a_quiet_engine_stands_by_and_has_no_price() -> None:
 def test_energy_of_long_prompts_waits_until_they_are_counted() -> None:
     node = Node()
     busy(node, 60)
-    before = node.kinds_uj()["overhead"] if "overhead" in node.kinds_uj() else 0
+    before = node.kinds_uj().get("overhead", 0)
     for _ in range(3):
         node.now_s, node.energy_j, node.used_s = node.now_s + 1, node.energy_j + 500, node.used_s + 0.9
         node.run([node.reading(running=1)])
@@ -155,8 +155,8 @@ def test_tokens_get_grams_at_the_price_in_force() -> None:
 def test_requests_and_the_unrecorded_rest_are_what_tokens_got() -> None:
     node = Node()
     for i in range(60):
-        records = [request(f"r{i}", node.now_s - 0.5, node.now_s + 0.2, 100, 80, tenant="red" if i % 2 else "blue")] if i % 3 else []
-        node.second(100, 80, more=records)
+        record = request(f"r{i}", node.now_s - 0.5, node.now_s + 0.2, 100, 80, tenant="red" if i % 2 else "blue")
+        node.second(100, 80, more=[record] if i % 3 else [])
     for _ in range(40):
         node.second()
     kinds, shown = node.kinds_uj(), node.pipeline.totals.snapshot(State())
@@ -173,7 +173,8 @@ def test_requests_and_the_unrecorded_rest_are_what_tokens_got() -> None:
 def test_a_request_finds_its_engine_by_address_else_by_its_only_model() -> None:
     node = Node()
     busy(node, 5)
-    for i, (address, model) in enumerate([(ADDRESS, "x"), ("localhost:8000", ""), ("gateway:443", "llama"), ("", "llama"), ("", "")]):
+    named = [(ADDRESS, "x"), ("localhost:8000", ""), ("gateway:443", "llama"), ("", "llama"), ("", "")]
+    for i, (address, model) in enumerate(named):
         node.second(10, 8, more=[request(f"r{i}", node.now_s, node.now_s + 0.5, 10, 8, address=address, model=model)])
     node.second(10, 8, more=[request("lost", node.now_s, node.now_s + 0.5, 10, 8, address="", model="other")])
     for _ in range(40):

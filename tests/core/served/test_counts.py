@@ -8,7 +8,8 @@ from wattledger.core.served.counts import BACK_LOOKS, Counts, Growth
 
 
 def read(time_s: float, prompt: int, generated: int, *, steps: int | None = None, setup: str = "", cached: int = 0) -> Served:
-    return Served("vllm :8000", "m", "127.0.0.1:8000", "pid:7", at(time_s), prompt, cached, generated, prompt // 100, steps, None, setup)
+    counts = prompt, cached, generated, prompt // 100, steps
+    return Served("vllm :8000", "m", "127.0.0.1:8000", "pid:7", at(time_s), *counts, None, setup)
 
 
 def test_growth_is_the_difference_and_the_first_reading_is_only_a_baseline() -> None:

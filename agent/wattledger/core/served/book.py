@@ -15,6 +15,7 @@ from wattledger.core.totals import TOKEN_KINDS, Tokens
 UNRECORDED = "(unrecorded)"
 OTHER_TENANTS = "(other)"
 MOST_TENANTS = 100  # with series of their own, for each workload
+ROUTED = 250  # requests that a tick takes, or a quarter of those that wait
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "0.0.0.0")  # one and the same from within the host
 
 
@@ -98,9 +99,12 @@ class TokenBook:
 
     def close(self, at: Instant) -> list[OfRequest]:
         """Divide what can be divided, and settle requests; gives those that are final."""
-        for request in self._requests:
-            self._route(request)
-        self._requests = []
+        # A delivery of thousands at once is taken bit by bit, so that no tick waits for it.
+        due = max(ROUTED, len(self._requests) // 4)
+        served = {(owner, r.model): r for r in self._engines.values() for owner, s in self.serving.items() if s.has(r)}
+        for request in self._requests[:due]:
+            self._route(request, served)
+        del self._requests[:due]
         settled: list[OfRequest] = []
         for serving in self.serving.values():
             for divided in serving.divide(at):
@@ -185,10 +189,9 @@ class TokenBook:
         known = sum(1 for workload, _, kind in self._request_uj if workload == shown and kind == "prompt")
         return tenant if known < MOST_TENANTS else OTHER_TENANTS
 
-    def _route(self, request: Request) -> None:
+    def _route(self, request: Request, served: Mapping[tuple[Workload, str], Served]) -> None:
         """To the engine at its address, else (through a gateway, or by an engine that does not say where it is) to the only one
         that serves its model."""
-        served = {(owner, r.model): r for r in self._engines.values() for owner, s in self.serving.items() if s.has(r)}
         found = [key for key, reading in served.items() if _is_at(reading.address, request.address)]
         if len(found) != 1:
             found = [key for key in found or served if request.model in ("", key[1])]

@@ -22,6 +22,10 @@ LATE_S = 0.1  # joules land in a GPU's register up to so late (science.md sectio
 DEARER = 0.6  # one sigma, in parts, of what attention makes a long prompt's tokens dearer by: models differ (``ATTENTION``)
 MISFIT = 0.07  # one sigma: e_step/B + e_tok fits dense models to 2 to 7 % (science.md section 4.1)
 
+# After a quiet moment minutes of stretches may be due at once: a tick settles so many, and fewer once they have settled so many
+# requests, so that the sampler never waits for it.  A tick brings one stretch, so two catch up.
+FEWEST, MOST, ENOUGH = 2, 8, 50
+
 
 class OpenStretch(NamedTuple):
     """One model's pools between two readings of its engines, all lanes together.
@@ -131,7 +135,10 @@ class RequestBook:
         self._lengths.append((end_ns, length_ns))
 
     def settle(self, now_ns: int) -> list[SettledRequest]:
-        """What can be expected to be complete by now.  What no record explains comes once, at the end, if there is any."""
+        """What can be expected to be complete by now, or as much of it as a tick has time for: to be asked again and again.
+
+        What no record explains comes once, at the end, if there is any.
+        """
         while self._lengths and self._lengths[0][0] < now_ns - HOUR_NS:
             self._lengths.popleft()
         longest_ns = self._lengths[0][1] if self._lengths else 0
@@ -139,21 +146,19 @@ class RequestBook:
         # Whatever ran before a quiet moment has ended by then.
         quiet = [stretch.end.mono_ns for stretch in self._open if stretch.idle and now_ns - stretch.end.mono_ns >= SOONEST_NS]
         until_ns = max([now_ns - wait_ns, *quiet])
-        settled = self._late()
-        while self._open and self._open[0].end.mono_ns <= until_ns:
-            settled += self._take(self._open.popleft())
+        settled = self._late() + self._take_due(until_ns)
         while self._told and self._told[oldest := next(iter(self._told))] < now_ns - HOUR_NS:
             del self._told[oldest]
         return settled + self._unrecorded()
 
     def flush(self) -> list[SettledRequest]:
-        """The engine is gone: everybody gets what there is, and what is left is nobody's."""
-        settled = self._late()
-        while self._open:
-            settled += self._take(self._open.popleft())
-        settled += [self._paid(landed, (), (0.0,) * 5, cut=True) for landed in self._sweep.leave()]
-        for purse in (self._prompt, self._generated):
-            purse.close()
+        """The engine is gone: everybody gets what there is, and what is left is nobody's; bit by bit, as ``settle``."""
+        settled = self._late() + self._take_due(self._last_ns)
+        if not self._open:
+            settled += [self._paid(landed, (), (0.0,) * 5, cut=True) for landed in self._sweep.leave(ENOUGH)]
+        if not self._open and self._sweep.empty:
+            for purse in (self._prompt, self._generated):
+                purse.close()
         return settled + self._unrecorded()
 
     def provisional(self, request: Request) -> tuple[float, float] | None:
@@ -163,6 +168,16 @@ class RequestBook:
             return None
         prompt_j, generated_j = (tokens * (price_uj or 0.0) / UJ_PER_J for tokens, price_uj in kinds)
         return prompt_j, generated_j
+
+    def _take_due(self, until_ns: int) -> list[SettledRequest]:
+        """The next stretches that end by then."""
+        settled: list[SettledRequest] = []
+        for taken in range(MOST):
+            enough = taken >= FEWEST and len(settled) >= ENOUGH
+            if enough or not self._open or self._open[0].end.mono_ns > until_ns:
+                break
+            settled += self._take(self._open.popleft())
+        return settled
 
     def _take(self, stretch: OpenStretch) -> list[SettledRequest]:
         """Settle one stretch: formula (5) of science.md section 4.3."""

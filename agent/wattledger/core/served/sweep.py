@@ -8,7 +8,8 @@ While requests generate, the engine steps as fast as they get tokens, one a step
 mean.  And a token is dearer the more went before it, by what its arithmetic and memory traffic are (``ATTENTION``, ``CONTEXT``).
 """
 
-from heapq import heappop, heappush
+from copy import copy
+from heapq import heapify, heappop, heappush
 from operator import sub
 from typing import NamedTuple
 
@@ -19,7 +20,6 @@ UNBORN, SCHEDULED, FIRST, END = -1, 0, 1, 2
 
 # A phase shorter than this is a moment: no step is, and a rate of 10 million tokens in a nanosecond would drown all others' digits.
 MOMENT_NS = NS_PER_S // 1000
-
 
 # A prompt token's attention to each token before it, beside its own arithmetic: 4 x width x layers to 2 x parameters, in FLOP.
 # Llama-3.1-8B 3.3e-5 (width 4096, 32 layers), 70B 1.9e-5, 405B 1.0e-5, Qwen3-32B 3.2e-5 (their published shapes); their mean.
@@ -132,12 +132,6 @@ class Rates:
         self.active = self.prefilling = self.decoding = self.streams = 0
         self.prompt = self.dear = self.generated = self.context = self.since = 0.0
 
-    def copy(self) -> "Rates":
-        made = Rates()
-        for name in Rates.__slots__:
-            setattr(made, name, getattr(self, name))
-        return made
-
     def schedule(self, flight: Flight) -> None:
         self.active += 1
         self.prefilling += 1
@@ -185,11 +179,16 @@ class Sweep:
         """Requests in progress where the line stands."""
         return len(self._active)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is in progress, nor to come."""
+        return not self._active and not self._events
+
     def add(self, flight: Flight) -> None:
         """A request whose end lies ahead."""
-        moments = (flight.request.scheduled.mono_ns, flight.request.first_token.mono_ns, flight.request.end.mono_ns)
-        for kind, at_ns in enumerate(moments):
-            heappush(self._events, (max(at_ns, self.swept_ns), flight.seq, kind, flight))
+        request = flight.request
+        for kind, at in enumerate((request.scheduled, request.first_token, request.end)):
+            heappush(self._events, (max(at.mono_ns, self.swept_ns), flight.seq, kind, flight))
 
     def weigh(self, start_ns: int, end_ns: int) -> Weights:
         """What the requests do up to ``end_ns``; what lies before ``start_ns`` is in a hole and weighs nothing."""
@@ -198,7 +197,7 @@ class Sweep:
             self._now.append(heappop(self._events))
         # prompt, dear, generated, context, steps, seconds without a pace
         sums = [0.0] * 6
-        rates, then_ns = self._rates.copy(), start_ns
+        rates, then_ns = copy(self._rates), start_ns
         for at_ns, _, kind, flight in self._now:
             if at_ns > then_ns:
                 _gather(sums, rates, seconds(at_ns - then_ns))
@@ -215,7 +214,9 @@ class Sweep:
             else:
                 rates.end(flight)
         _gather(sums, rates, seconds(end_ns - then_ns))
-        return Weights(*(max(0.0, told) for told in sums), max(0.0, rates.generated * seconds(end_ns) - rates.since))
+        prompt, dear, generated, context, steps, untold_s = (max(0.0, told) for told in sums)
+        unfinished = max(0.0, rates.generated * seconds(end_ns) - rates.since)
+        return Weights(prompt, dear, generated, context, steps, untold_s, unfinished)
 
     def walk(self, start_ns: int, end_ns: int, prices: Prices, counted_per_s: tuple[float, ...], weak: int) -> list[Landed]:
         """Move the line through the stretch just weighed, and say who has ended.  ``weak`` is noted for those who begin."""
@@ -234,17 +235,18 @@ class Sweep:
         self.swept_ns, self._now = end_ns, []
         return landed
 
-    def leave(self) -> list[Landed]:
-        """Everybody still here, in the order in which they were heard, with what they have; nobody is left."""
-        there = {flight.seq: flight for *_, flight in self._events} | self._active
+    def leave(self, most: int) -> list[Landed]:
+        """So many of those still here, with what they have: first who is in progress, in the order in which they began."""
+        there = self._active | {flight.seq: flight for *_, flight in self._events}
         landed = []
-        for _, flight in sorted(there.items()):
+        for flight in [*there.values()][:most]:
             if flight.stage == UNBORN:
                 self._schedule(flight, 0)
             if flight.stage == SCHEDULED:
                 self._first(flight, None)
             landed.append(self._land(flight))
-        self._events = []
+        self._events = [event for event in self._events if event[3].stage != END]
+        heapify(self._events)
         return landed
 
     def _move(self, gone_s: float, prices: Prices, counted_per_s: tuple[float, ...]) -> None:
@@ -282,8 +284,8 @@ class Sweep:
         dear_uj = now.generated - first.generated + flight.context * (now.context - first.context)
         own_uj = flight.rate * dear_uj + flight.burst_uj
         after_uj = own_uj + now.step_uj - first.step_uj
-        prefill = Phase(flight.prompt_uj + before_uj, first.steps - began.steps, _difference(first, began))
-        decode = Phase(after_uj, now.steps - first.steps, _difference(now, first))
+        prefill = Phase(flight.prompt_uj + before_uj, first.steps - began.steps, tuple(map(sub, first.counted, began.counted)))
+        decode = Phase(after_uj, now.steps - first.steps, tuple(map(sub, now.counted, first.counted)))
         return Landed(flight, flight.prompt_uj, before_uj + after_uj, before_uj + after_uj - own_uj, (prefill, decode))
 
 
@@ -294,7 +296,3 @@ def _gather(sums: list[float], rates: Rates, gone_s: float) -> None:
     sums[3] += rates.context * gone_s
     sums[4] += rates.pace * gone_s
     sums[5] += gone_s if rates.active and not rates.streams else 0.0
-
-
-def _difference(now: Sums, then: Sums) -> tuple[float, ...]:
-    return tuple(map(sub, now.counted, then.counted))

@@ -87,15 +87,22 @@ class Serving:
         return self.workload._replace(model=model or self.workload.model)
 
     def adopt(self, reading: Served, other: "Serving") -> None:
-        """A replica that went by another name; who has none left is not waited for."""
+        """A replica that went by another name until now; its model's requests come with the last one, and who has none left is not
+        waited for."""
         key = reading.engine, reading.model
         self._counts[key] = other._counts.pop(key)
+        last = all(model != reading.model for _, model in other._counts)
         if reading.model not in self.requests:
-            self.models.append(reading.model)
-            self.requests[reading.model] = other.requests.get(reading.model) or RequestBook()
-            self.fits = {}
+            self._add(reading.model, other.requests.pop(reading.model) if last else RequestBook())
+            if last:
+                other.requests[reading.model] = RequestBook()  # for what is still to be divided there
         if not other._counts:
             other.heard_ns = 0
+
+    def _add(self, model: str, book: RequestBook) -> None:
+        self.models.append(model)
+        self.requests[model] = book
+        self.fits = {}
 
     # --- what comes in ----------------------------------------------------------------------------------------------------
 
@@ -113,9 +120,7 @@ class Serving:
         for reading in sorted(readings, key=lambda r: (r.at.mono_ns, r.engine, r.model)):
             self.heard_ns = max(self.heard_ns, reading.at.mono_ns)
             if reading.model not in self.requests:
-                self.models.append(reading.model)
-                self.requests[reading.model] = RequestBook()
-                self.fits = {}
+                self._add(reading.model, RequestBook())
             counts = self._counts.get((reading.engine, reading.model))
             if counts is None:
                 self._counts[reading.engine, reading.model] = Counts(reading)
