@@ -56,7 +56,7 @@ def test_a_card_that_was_plugged_in_is_said() -> None:
 def test_several_cards_that_are_lost_at_once_are_all_named() -> None:
     now = FakeClock()
     said = played(now, well(now, 0, 1, 2), [lost(now, 0), lost(now, 1), *well(now, 2)], well(now, 2))
-    assert said == ["nvml: card GPU-1: lost", "nvml: GPU-0, GPU-1 are not read any more"]
+    assert said == ["nvml: card GPU-0: lost", "nvml: card GPU-1: lost", "nvml: GPU-0, GPU-1 are not read any more"]
 
 
 def test_a_source_that_was_opened_anew_counts_from_zero() -> None:

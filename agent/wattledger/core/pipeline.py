@@ -52,14 +52,16 @@ if TYPE_CHECKING:
 
 
 class Step(NamedTuple):
-    """What came out of one batch: spans that ended and are final, times that were lost, floors that were learnt, and for the ledger
-    what was handed out, by start of the minute in seconds since the epoch, and requests whose energy is final."""
+    """What came out of one batch: spans and requests that are final, times that were lost, floors that were learnt, what was
+    handed out by start of its minute (seconds since the epoch) for the ledger, and ``doubts``: what was not believed of
+    engines."""
 
     settled: list[SpanAccount]
     gaps: list[Gap]
     floors: list[IdleFloor]
     kept: tuple[dict[int, Minute], ...] = ()
     requests: "tuple[OfRequest, ...]" = ()
+    doubts: tuple[Fault, ...] = ()
 
 
 class Pipeline:
@@ -126,12 +128,12 @@ class Pipeline:
             return Step([], [], [])
         return self._close(batch.at)
 
-    def peek(self, at: Instant) -> "Pipeline":
-        """A copy whose cell is closed at ``at``: the figures as they stand, without disturbing anything.
+    def end(self) -> Step:
+        """Nothing follows."""
+        return Step([], [], [], (), tuple(self._posting.end()))
 
-        Where a register has not had time to move since the cell began, the copy takes the device's last known power for that time
-        (provisional: the original settles it from the register itself).
-        """
+    def peek(self, at: Instant) -> "Pipeline":
+        """A copy whose cell is closed at ``at``; where a register had no time to move, at the last known power (provisional)."""
         copy = deepcopy(self)
         copy._posting.tokens = None  # it speaks to the posting that it was made by; what tokens got is no part of a glimpse
         for curve in copy._curves.values():
@@ -208,7 +210,6 @@ class Pipeline:
             others_uj = {w: uj for w, uj in shares.everyone_uj.items() if w != tree}
             self.spans.note_others(slices, shares.left_uj.get(tree, []), others_uj)
         requests = self._posting.close()
-        self.faults |= self._posting.faults()
         self._usage.close(shares.paid, self.totals.devices.values())
         gaps, self._gaps = self._gaps, []
         self.totals.silence({d: at.mono_ns - seen.mono_ns for d, (seen, _) in self._read_at.items()}, at.mono_ns - self._opened_ns)
@@ -218,7 +219,7 @@ class Pipeline:
         for account in settled:
             note_unread(account, self._read_at, self.totals.devices)
             account.price(self.terms)
-        return Step(settled, gaps, floors, (self._posting.kept(),), tuple(requests))
+        return Step(settled, gaps, floors, (self._posting.kept(),), tuple(requests), self._posting.doubts())
 
     def _share_curve(
         self, curve: EnergyCurve, trees: Mapping[Workload, list[Slice]], shares: LaneShares, at: Instant

@@ -1,8 +1,8 @@
 """A share → the totals and the ledger: under the name that the claims come to, and for the totals in the series that it was
 admitted to, with its grams."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from wattledger.core.accounts import Lane
 from wattledger.core.attribution import Split
@@ -17,6 +17,8 @@ from wattledger.core.totals import Totals
 if TYPE_CHECKING:
     from wattledger.core.served.book import TokenBook
     from wattledger.core.served.workload import OfRequest
+
+T = TypeVar("T")
 
 
 class Posting:
@@ -35,9 +37,12 @@ class Posting:
         self._price: tuple[float, float] | None = None
         self._cell, self._seen_idle = ("", (0, 0)), False
         self.tokens: TokenBook | None = None  # until an engine is heard of
+        self._bug: Fault | None = None
 
     def hear(self, sample: Served | Request) -> None:
         """What a serving engine did, or one of its requests."""
+        if self._bug is not None:
+            return
         if self.tokens is None:
             from wattledger.core.served.book import House, TokenBook  # a program that serves nothing does not load it
 
@@ -54,7 +59,7 @@ class Posting:
         grid = self._factors.get("grid")
         pue = self._factors["pue"].value if "pue" in self._factors else 1.0
         self._price = None if grid is None else (grid.value, pue)
-        for work in self.tokens.begin() if self.tokens is not None else ():
+        for work in self._ask(lambda tokens: tokens.begin()):
             self.work(work, None)
 
     def lane(self, curve: EnergyCurve, unit: str, *, seen_idle: bool = False) -> None:
@@ -96,7 +101,7 @@ class Posting:
     def close(self) -> "list[OfRequest]":
         """Everything is handed out: what went into tokens is told, and who ended long ago loses his series; gives the requests that
         are final."""
-        settled = [] if self.tokens is None else self.tokens.close(self._at)
+        settled = self._ask(lambda tokens: tokens.close(self._at))
         gone = self._series.ended(self._at_ns, self._claims.live)
         self._totals.retire(gone)
         if self.tokens is not None:
@@ -104,12 +109,34 @@ class Posting:
             self._totals.tokens = self.tokens.shown()
         return settled
 
-    def faults(self) -> dict[tuple[str, str | None], Fault]:
-        """What was not believed of engines since the last cell, by source and device."""
+    def end(self) -> "list[OfRequest]":
+        """Nothing follows: requests that waited for others are final as they are."""
+        settled = self._ask(lambda tokens: tokens.flush())
+        if self.tokens is not None:
+            self._totals.tokens = self.tokens.shown()
+        return settled
+
+    def doubts(self) -> tuple[Fault, ...]:
+        """What was not believed of engines and requests since the last cell."""
+        found = [] if self.tokens is None else self.tokens.faults
+        if self.tokens is not None:
+            self.tokens.faults = []
+        elif self._bug is not None and not self._bug.gone:
+            self._bug = self._bug._replace(gone=True)
+            return (self._bug,)
+        return tuple(found)
+
+    def _ask(self, what: "Callable[[TokenBook], list[T]]") -> "list[T]":
+        """A mistake of ours in dividing tokens must not end the metering of everything else: then nothing is said of tokens."""
         if self.tokens is None:
-            return {}
-        found, self.tokens.faults = self.tokens.faults, []
-        return {(fault.source, fault.device_id): fault for fault in found}
+            return []
+        try:
+            return what(self.tokens)
+        except Exception as bug:
+            self.tokens = self._totals.tokens = None
+            words = f"energy is not divided among tokens any more, by a bug of ours: {bug!r}"
+            self._bug = Fault("engines", None, self._at, words, gone=False)
+            return []
 
     def _hand_out(self, workload: Workload, key: Lane, active_uj: int, held_uj: int) -> None:
         shown = self._shown.get(workload)

@@ -31,7 +31,7 @@ def who(workload: Workload, *more: str, extra: tuple[str, ...] = ()) -> tuple[st
     end every later scrape."""
     labels = dict(workload.labels)
     known = (workload.job, workload.model or "", *(labels.get(name, "") for name in WHO[2:]))
-    return (*map(printable, known), *more, *(printable(labels.get(name, "")) for name in extra))
+    return (*map(printable, known), *map(printable, more), *(printable(labels.get(name, "")) for name in extra))
 
 
 def printable(name: str) -> str:

@@ -17,7 +17,7 @@ from wattledger.core.units import NS_PER_S, UJ_PER_J, joules, seconds
 Z95 = 1.96
 SETTLED, SETTLED_WINDOWS = 30, 10  # stretches, and learning windows with work: before, a fit is its prior
 WEAK_CONDITION, WEAK_SPAN = 1e6, 4.0  # science.md section 4.3 (7)
-LATELY_NS = 60 * NS_PER_S
+LATELY_NS, QUIET_NS = 60 * NS_PER_S, 300 * NS_PER_S
 MOST = 1e15  # no engine counts more tokens, and no stretch holds more joules or seconds: a glitch
 
 # Learning windows grow from 2 s by half a second each: at first there is little to learn from, and long windows blur less.
@@ -93,6 +93,7 @@ class Fit:
         self._learner = Learner(models, half_life_s)
         self._lately: deque[Stretch] = deque()
         self._window: Stretch | None = None
+        self._quiet_ns = 0
         self.n = 0  # stretches learnt
         self.refused = 0  # stretches that no sensor and no engine can mean
 
@@ -143,6 +144,7 @@ class Fit:
             return
         self.n += 1
         counted = any(map(any, stretch.done))
+        self._quiet_ns = 0 if counted else self._quiet_ns + stretch.duration_ns
         if counted:
             self._remember(stretch)
         elif not stretch.busy:
@@ -197,8 +199,11 @@ class Fit:
     def price(self, model: int) -> tuple[TokenPrice | None, TokenPrice | None]:
         """Joules per computed prompt token and per generated token (with its part of the steps), over the last minute learnt.
 
-        ``None`` where no such tokens were counted in it.  The interval is the fit's: a sensor's own gain is not in it.
+        ``None`` where no such tokens were counted in it, or none at all for five minutes.  The interval is the fit's: a sensor's
+        own gain is not in it.
         """
+        if self._quiet_ns > QUIET_NS:
+            return None, None
         span, energy_j, at = [0.0] * len(self._learner.theta), 0.0, 1 + 3 * model
         for x, some_j in map(_row, self._lately):
             span, energy_j = [a + b for a, b in zip(span, x, strict=True)], energy_j + some_j

@@ -57,8 +57,10 @@ class Session(NamedTuple):
     def stop(self) -> None:
         """The last reading, and the last page of the books."""
         self.live.stop()
-        self.sampler.stop()
-        self.close_books([])
+        try:
+            self.sampler.stop()
+        finally:
+            self.close_books([])
 
     def close_books(self, facts: Sequence[Fact]) -> None:
         """The last facts; nothing is metered any more."""

@@ -56,6 +56,7 @@ class Runner:
         self.gap_ns = min((d.refresh_ns for d in source.devices() if d.inside is None), default=0) // 4
         self._now = now
         self._last_error = ""
+        self.untold: deque[str] = deque(maxlen=32)  # failures, for whoever keeps a log
         self._read_ns = 0
         self._begun_ns: int | None = None  # of the read under way
         self._good_ns: int | None = None
@@ -149,6 +150,7 @@ class Runner:
         self.failing = self._fails_now(samples, bool(faults))
         for fault in faults:
             self._last_error = fault.what
+            self.untold.append(fault.what)
         if full:
             self._cover(self._now().mono_ns)
         return samples
@@ -175,6 +177,7 @@ class Runner:
         self.errors += 1
         self.failing = self._all_fails = True
         self._last_error = what
+        self.untold.append(what)
         return Fault(self.source.name, None, self._now(), what, gone)
 
     def close(self) -> None:

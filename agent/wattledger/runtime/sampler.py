@@ -171,7 +171,7 @@ class Sampler:
             self._stepped.append(batch)
             out = self.pipeline.step(batch)
             found = step.settled + out.settled, step.gaps + out.gaps, step.floors + out.floors, step.kept + out.kept
-            step = Step(*found, step.requests + out.requests)
+            step = Step(*found, step.requests + out.requests, step.doubts + out.doubts)
         return step
 
     def ripe(self) -> bool:
@@ -274,5 +274,9 @@ class Sampler:
             thread.join(timeout=1.0)
         if self._open or self._pending or self._steady:
             self.tick()  # whoever asks after this still gets the last word of the sensors
+        with self._lock:
+            step = self.pipeline.end()
+        if step.requests and self._on_step is not None:
+            self._on_step(step)
         for runner in self.runners:
             runner.close()

@@ -115,6 +115,13 @@ class TokenBook:
             self._settle(of)
         return settled
 
+    def flush(self) -> list[OfRequest]:
+        """Nothing follows: whoever waits is settled with what there is."""
+        settled = [of for serving in self.serving.values() for of in serving.flush()]
+        for of in settled:
+            self._settle(of)
+        return settled
+
     def retire(self, gone: Iterable[Workload]) -> None:
         """These have no series any more, under any name; who is still served begins anew."""
         ended = frozenset(gone)
@@ -127,6 +134,7 @@ class TokenBook:
         for owner in [o for o in self.serving if any(o.job == w.job and o.model == w.model for w in ended)]:
             if self._house.series(owner) == OTHER:
                 del self.serving[owner]
+        self._engines = {key: r for key, r in self._engines.items() if any(s.has(r) for s in self.serving.values())}
 
     def shown(self) -> Tokens:
         """For the snapshot: copies."""
@@ -139,7 +147,8 @@ class TokenBook:
             for i, model in enumerate(serving.models):
                 name = self._house.series(serving.named(model))
                 weak |= {name} if serving.weak else set()
-                prices |= {(name, *key): value for key, value in _prices(serving, i).items()}
+                if name != OTHER:  # prices of several have no sum
+                    prices |= {(name, *key): value for key, value in _prices(serving, i).items()}
         engines = {r.address: self._house.series(w) for r in self._engines.values() for w in [self._owner(r)] if w is not None}
         sums = dict(self._token_uj), dict(self._token_g), pending, prices, dict(self._request_uj), dict(self._request_tokens)
         return Tokens(*sums, engines, frozenset(weak))

@@ -8,11 +8,12 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from wattledger.core.catalog import CATALOG
-from wattledger.core.model import Boundary, Instant, Sample, Workload
+from wattledger.core.model import Boundary, Fault, Instant, Sample, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.series import Series
 from wattledger.core.totals import Health, State
@@ -84,6 +85,7 @@ class Agent:
         self._wanted: list[int] = []
         self._notify = Notify(environ)
         self._journal = Journal(say, clock.now)
+        self._doubts: deque[Fault] = deque(maxlen=64)
         self._noted = False
         self._looked_ns = clock.now().mono_ns
         self._started = clock.now()
@@ -177,6 +179,7 @@ class Agent:
     def _look(self, step: Step, pipeline: Pipeline) -> None:
         """A cell was closed: under the sampler's lock, so copies are made here and everything else is done by others."""
         sampler, session = self.session.sampler, self.session
+        self._doubts.extend(step.doubts)
         health = {name: Health(False, 0.0, 1, why) for name, why in session.opened.missed().items()}
         health |= {runner.source.name: runner.health() for runner in sampler.runners}
         late_s, age_s = sampler.late_ns / 1e9, session.live.grid_age_s()
@@ -226,6 +229,7 @@ class Agent:
             say("the sampler has stopped: this is a bug; see the traceback above")
             return False
         self._journal.look(self.session.sampler.runners, self.session.opened.missed())
+        self._journal.hear([self._doubts.popleft() for _ in range(len(self._doubts))])
         at = self.publisher.at
         if at is not None and not self._noted:
             self._noted = True  # once: what cannot be known here, and why

@@ -1,8 +1,9 @@
 """What the agent's log says of its sources: each failure once, and once that it is over; never a line each tick."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
-from wattledger.core.model import Instant
+from wattledger.core.model import Fault, Instant
 from wattledger.runtime.runner import Runner
 
 AGAIN_NS = 600_000_000_000  # a failure that comes and goes is said again after so long
@@ -16,7 +17,6 @@ class Journal:
         self._say, self._now = say, now
         self._said: dict[tuple[str, str], int] = {}
         self._failing: dict[str, str] = {}
-        self._errors: dict[str, tuple[Runner, int]] = {}
         self._here: dict[str, frozenset[str]] = {}
         self._lost: dict[str, set[str]] = {}
         self._absent: dict[str, str] = {}
@@ -30,14 +30,17 @@ class Journal:
                 self._say(why if why.startswith(name) else f"{name}: {why}")
         self._absent = dict(absent)
 
+    def hear(self, doubts: Iterable[Fault]) -> None:
+        """What was not believed of engines: each kind of it once; figures make no other kind."""
+        for doubt in doubts:
+            self._failed(doubt.source, doubt.what, re.sub(r"\d+", "", doubt.what))
+
     def _look(self, runner: Runner) -> None:
-        name, health, hangs = runner.source.name, runner.health(), runner.hangs
-        known, errors = self._errors.get(name, (runner, 0))
-        if known is not runner:  # opened anew: it counts from 0
-            errors = 0
-        self._errors[name] = runner, health.errors
-        if hangs or health.errors > errors:
-            self._failed(name, health.last_error)
+        name, hangs = runner.source.name, runner.hangs
+        if hangs:
+            self._failed(name, runner.health().last_error)
+        for _ in range(len(runner.untold)):  # the source's thread may be adding to it
+            self._failed(name, runner.untold.popleft())
         is_whole = self._devices(name, frozenset(device.id for device in runner.devices), hangs=hangs)
         if name in self._failing and not hangs and not runner.failing:
             del self._failing[name]
@@ -59,10 +62,11 @@ class Journal:
         lost -= here
         return not lost and here == before
 
-    def _failed(self, name: str, what: str) -> None:
-        self._failing[name] = what
-        now_ns = self._now().mono_ns
-        if now_ns - self._said.get((name, what), -AGAIN_NS) >= AGAIN_NS:
+    def _failed(self, name: str, what: str, kind: str = "") -> None:
+        if not kind:
+            self._failing[name] = what
+        now_ns, kind = self._now().mono_ns, kind or what
+        if now_ns - self._said.get((name, kind), -AGAIN_NS) >= AGAIN_NS:
             self._said = {key: at for key, at in self._said.items() if now_ns - at < AGAIN_NS}
-            self._said[name, what] = now_ns
+            self._said[name, kind] = now_ns
             self._say(what if what.startswith(name) else f"{name}: {what}")

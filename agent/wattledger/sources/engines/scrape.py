@@ -130,16 +130,21 @@ class Scrape:
             self._strange = self._strange + 1 if ran_already else PATIENCE
             if self._strange < PATIENCE:
                 return False
-        if self._owner is None or other:
+        replaced = self._owner is not None and self._is_replaced(self._owner)
+        # A process that says when it began would have said that it is another; one that does not, and is, counts from zero.
+        if self._owner is None or other or (replaced and reading.began_s is None):
             self._began_s = reading.began_s
             self._steady.forget()
             self._setups.clear()
             self._nameless = None
             self._meet()
-        elif self.owner.listener and started(self._host.procfs, self.owner.listener) != self.owner.start:
+        elif replaced:
             self._meet()
         self._strange, self._seen_at = 0, at
         return True
+
+    def _is_replaced(self, owner: Owner) -> bool:
+        return bool(owner.listener) and started(self._host.procfs, owner.listener) != owner.start
 
     def _meet(self) -> None:
         """Who it is and what it says of itself: asked once in its life, for both are dear."""
