@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from wattledger.core import rows
-from wattledger.core.model import Workload
+from wattledger.core.model import Instant, Work, Workload
 from wattledger.core.totals import Snapshot, State, Tokens, Totals
 
 RED, BLUE = (Workload("serve", "llama", (("team", team),)) for team in ("red", "blue"))
@@ -39,3 +39,12 @@ def test_requests_are_told_by_tenant() -> None:
     snapshot = shown(Tokens(request_uj=energy, request_tokens=tokens))
     assert list(rows.request_energy(snapshot)) == [((*WHO, "a", "prompt"), Decimal("0.000007"))]
     assert list(rows.request_tokens(snapshot)) == [((*WHO, "a?", "prompt"), 9)]
+
+
+def test_an_engine_that_counts_no_requests_has_no_row_of_none() -> None:
+    totals, at = Totals(), Instant(1, 1)
+    for job, requests in (("told", 3), ("untold", 0), ("program", 0)):
+        totals.add_work(Work(Workload(job), at, 10, 0, 5, requests))
+    totals.tokens = Tokens(engines={"a:1": Workload("told"), "a:2": Workload("untold"), "a:3": Workload("silent")})
+    found = {labels[0]: n for labels, n in rows.requests(totals.snapshot(State()))}
+    assert found == {"told": 3, "program": 0}

@@ -36,7 +36,8 @@ def test_without_a_run_and_an_agent_a_call_is_its_counts(make: Make) -> None:
     with wrap(make()) as client:
         assert client.last_energy is None
         assert client.chat.completions.create(**ASK).usage.prompt_tokens == 12
-        assert client.last_energy == EnergyOfCall("tiny", 7, 5, 4, None, None, "unknown")
+        note = "no agent is asked (WATTLEDGER_AGENT_LISTEN is empty)"
+        assert client.last_energy == EnergyOfCall("tiny", 7, 5, 4, None, None, "unknown", note)
 
 
 def test_every_interface_is_counted(make: Make) -> None:

@@ -54,7 +54,8 @@ def test_a_server_that_the_agent_does_not_know_has_counts_and_no_energy(make: Ma
     with wrap(make()) as client:
         warm(client, agent)
         client.chat.completions.create(**ASK)
-        assert client.last_energy == EnergyOfCall("tiny", 7, 5, 4, None, None, "unknown")
+        note = "the agent knows no price of 127.0.0.1 yet"
+        assert client.last_energy == EnergyOfCall("tiny", 7, 5, 4, None, None, "unknown", note)
 
 
 def test_half_a_price_is_no_price(make: Make, server: OpenAI, agent: Agent) -> None:

@@ -59,10 +59,12 @@ def test_an_evaluation_is_in_the_run_and_in_no_epoch(training: Training) -> None
 
 def test_the_names_are_the_contracts(training: Training) -> None:
     first, *_, last = trained(training)
-    always = {"energy_j", "emissions_g", "epoch_energy_j", "epoch_emissions_g", "step_energy_j", "energy_per_1k_tokens_j"}
+    always = {"energy_j", "measured_fraction", "emissions_g", "energy_per_1k_tokens_j"}
+    always |= {"epoch_energy_j", "epoch_emissions_g", "step_energy_j"}
     forecast = {"forecast_energy_j", "forecast_energy_j_low", "forecast_energy_j_high"}
     assert set(first) == {f"wattledger/{name}" for name in always | forecast}
     assert set(last) == set(first) | {"wattledger/eval_energy_j"}
+    assert 0 <= last.pop("wattledger/measured_fraction") <= 1
     assert all(value > 0 and math.isfinite(value) for value in last.values())
 
 

@@ -2,7 +2,6 @@
 and request records that are right, wrong or of another engine."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from hypothesis import strategies as st
 from tests.laws.histories import CPU, DRAM, GPU, MS, WALL_NS, Event
@@ -24,7 +23,7 @@ from wattledger.core.model import (
     Workload,
 )
 
-# (engine, model, whose process): two replicas of a model, two models of a process, one elsewhere, one of nobody known, no name at all.
+# (engine, model, whose process): replicas, two models of a process, one elsewhere, one of nobody known, one without a name.
 ENGINES = (
     ("vllm 127.0.0.1:8000", "llama", "pid:1"),
     ("vllm 127.0.0.1:8001", "llama", "pid:2"),
@@ -72,8 +71,8 @@ class Servers:
         self._second(0, (0, 0, 0), 0)
         for kind, *details in events:
             getattr(self, f"_{kind}")(*details)
-        for _ in range(3):
-            self._second(1_000, (500, 100, 0), 0)
+        for ms in (1_000, 1_000, 20_000, 20_000, 20_000, 20_000):
+            self._second(ms, (500, 100, 0), 0)
         return self
 
     # --- events ---------------------------------------------------------------------------------------------------------
@@ -134,6 +133,16 @@ class Servers:
         tenant = ("red", "blue", "")[self.told % 3]
         self.samples.append(Request(f"r{self.told}", name, *instants, computed, 0, generated, ADDRESSES[where], tenant))
 
+    def _answer(self, i: int, computed: int, generated: int, slow: bool) -> None:
+        """A second in which an engine answers one request, which is told."""
+        engine, model, _ = ENGINES[i]
+        self._serve(i, computed, generated, 1)
+        self._second(1_000, (600, 50, 300), 0)
+        self.told += 1
+        instants = self.now(3_500 if slow else 900), self.now(800), self.now(100)
+        address = engine.partition(" ")[2]
+        self.samples.append(Request(f"r{self.told}", model, *instants, computed, 0, generated, address, "red"))
+
     def _power(self, watts: int) -> None:
         self.power_uw[GPU.id] = watts * 1_000_000
 
@@ -163,18 +172,16 @@ class Servers:
 
 small = st.integers
 engine = small(0, len(ENGINES) - 1)
-second: st.SearchStrategy[tuple[Any, ...]] = st.tuples(
-    st.just("second"), st.sampled_from([300, 1_000, 1_100, 5_000]), st.tuples(*[small(0, 900)] * 3), st.sampled_from([0, 0, 40, 1_500])
-)
+duration_ms, uses = st.sampled_from([300, 1_000, 1_100, 5_000]), st.tuples(*[small(0, 900)] * 3)
+second = st.tuples(st.just("second"), duration_ms, uses, st.sampled_from([0, 0, 40, 1_500]))
 serve = st.tuples(st.just("serve"), engine, st.sampled_from([0, 90, 4_000]), st.sampled_from([0, 1, 300]), small(1, 40))
-record = st.tuples(
-    st.just("record"), engine, small(0, len(ADDRESSES) - 1), st.tuples(small(-500, 30_000), small(-100, 3_000), small(-100, 20_000)),
-    st.tuples(*[small(0, len(TOKENS) - 1)] * 2),
-)  # fmt: skip
+answer = st.tuples(st.just("answer"), engine, small(1, 900), small(1, 200), st.booleans())
+times_ms = st.tuples(small(-500, 30_000), small(-100, 3_000), small(-100, 20_000))
+a_count = small(0, len(TOKENS) - 1)
+record = st.tuples(st.just("record"), engine, small(0, len(ADDRESSES) - 1), times_ms, st.tuples(a_count, a_count))
+odd = st.sampled_from(["reset", "back", "mad", "swap", "steps", "hush", "running"])
 fault = st.one_of(
-    st.tuples(
-        st.just("odd"), engine, st.sampled_from(["reset", "back", "mad", "swap", "steps", "hush", "running"]), small(0, len(COUNTS) - 1)
-    ),
+    st.tuples(st.just("odd"), engine, odd, small(0, len(COUNTS) - 1)),
     st.tuples(st.just("power"), st.sampled_from([0, 75, 690])),
     st.tuples(st.just("name"), small(0, 2), small(0, len(NAMES) - 1)),
     st.tuples(st.just("end"), small(0, 2)),
@@ -183,8 +190,8 @@ fault = st.one_of(
     st.tuples(st.just("hours"), small(1, 5)),
 )
 events: st.SearchStrategy[list[Event]] = st.lists(
-    # `map` keeps one_of from flattening them: a quarter of a history is seconds, whatever else there is.
-    st.one_of(second.map(tuple), serve.map(tuple), record.map(tuple), fault.map(tuple)),
+    # `map` keeps one_of from flattening them: a third of a history is seconds, whatever else there is.
+    st.one_of(*[found.map(tuple) for found in (second, second, serve, answer, record, fault)]),
     min_size=20,
     max_size=70,
 )

@@ -5,7 +5,6 @@ from math import inf, nan
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.core.served.batching import S, at
-from tests.core.served.booked import flushed
 
 from wattledger.core.model import Request
 from wattledger.core.served.requests import OpenStretch, RequestBook
@@ -94,7 +93,7 @@ def test_what_was_added_is_settled_or_pending(served: list[OpenStretch], told: l
             settled += book.settle(asked[k] * S)
         assert sum(one.prompt_uj for one in settled) + book.pending_uj[0] == prompt_uj
         assert sum(one.generated_uj for one in settled) + book.pending_uj[1] == generated_uj
-    settled += flushed(book)
+    settled += book.flush()
     assert sum(one.prompt_uj for one in settled) == prompt_uj
     assert sum(one.generated_uj for one in settled) == generated_uj
     assert all(min(one.prompt_uj, one.generated_uj, one.spread_uj, one.prompt_tokens, one.generated_tokens) >= 0 for one in settled)

@@ -16,6 +16,7 @@ from wattledger.core.model import (
     Device,
     EnergyCounter,
     Holding,
+    IdleFloor,
     Instant,
     Request,
     Sample,
@@ -33,7 +34,8 @@ FIRST_S = 0.05  # of the first tick
 
 class Eyes(NamedTuple):
     """How the machine is seen.  ``noise``: standard deviation of what the sensor says of a refresh, as a part of it, correlated
-    over ``noise_s`` so that it does not average away within a scrape; ``export_s``: how often records of requests are sent."""
+    over ``noise_s`` so that it does not average away within a scrape; ``export_s``: how often records of requests are sent;
+    ``floor_w``: the card's idle power, where an earlier quiet time has taught it (the agent keeps floors)."""
 
     interval_s: float = 1.0
     seed: int = 1
@@ -42,6 +44,7 @@ class Eyes(NamedTuple):
     noise_s: float = 1.0
     jitter_s: float = 0.01
     export_s: float = 5.0
+    floor_w: float = 0.0
 
 
 def batches(played: Played, eyes: Eyes, *, tail_s: float = 120.0) -> Iterator[Batch]:
@@ -56,6 +59,8 @@ def batches(played: Played, eyes: Eyes, *, tail_s: float = 120.0) -> Iterator[Ba
         Claim(WHO, instant(ticks_s[0]), SERVE, "program"),
         Holding(GPU.id, WHO, instant(ticks_s[0]), 1.0),
     )
+    if eyes.floor_w:
+        begun = (*begun, IdleFloor(GPU.id, "empty", round(eyes.floor_w * 1e6), None, 9))
     for at_s, used in zip(ticks_s, uses, strict=True):
         scraped_s = at_s + dice.uniform(0.002, 0.012)
         samples: list[Sample] = [

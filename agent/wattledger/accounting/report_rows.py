@@ -130,5 +130,7 @@ def _work(line: Line, energy_j: float | None) -> dict[str, Any]:
         return {}
     done: Mapping[str, int] = dict(zip(WORK, line.work, strict=True))
     tokens = done["prompt_tokens"] + done["generated_tokens"]
-    per_token = {"energy_per_token_j": energy_j / tokens} if tokens and energy_j is not None and line.sums.facts else {}
+    # What has no name is many things, and most of them have no tokens: their energy is nobody's price.
+    each = tokens and any(line.group) and energy_j is not None and line.sums.facts
+    per_token = {"energy_per_token_j": energy_j / tokens} if each and energy_j is not None else {}
     return {"work": dict(done), **per_token}

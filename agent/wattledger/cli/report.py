@@ -1,6 +1,8 @@
 """``wattledger report``: what a job, a model, a device, a day or a host cost, in joules, grams and money."""
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +16,8 @@ from wattledger.cli.report_csv import csv_text
 from wattledger.cli.report_view import table
 from wattledger.ledger.books import Books, Span
 from wattledger.ledger.engine import LedgerError
+from wattledger.ledger.lake import is_url
+from wattledger.ledger.store_check import journals
 from wattledger.runtime.config import ConfigError, nearest
 
 
@@ -46,9 +50,18 @@ def command(kind: str, name: str | None, **given: Any) -> None:
         fail(f"report {kind}: {wrong}{nearest(name or '', wrong.names)}")
     except (ConfigError, LedgerError, ValueError) as wrong:
         fail(f"report: {wrong}")
+    if as_of_s is None and times["to_s"] is None:
+        _say_open(where.places)
     if given["as_json"]:
         click.echo(json.dumps(found, ensure_ascii=False))
     elif given["as_csv"]:
         click.echo(csv_text(found), nl=False)
     else:
         click.echo("\n".join(table(found)))
+
+
+def _say_open(places: Sequence[str]) -> None:
+    """A meter that runs has a minute open: beside the report, which is of facts alone."""
+    folders = [Path(place) for place in places if not is_url(place) and (Path(place) / "open.db").exists()]
+    if any(journals(folder) for folder in folders):
+        click.echo("wattledger: a meter is running: its open minute is no fact yet and not in this report", err=True)

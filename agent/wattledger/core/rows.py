@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
 
-from wattledger.core.model import Device, Workload
+from wattledger.core.model import Device, Instant, Work, Workload
 from wattledger.core.totals import DeviceKey, Snapshot
 from wattledger.core.version import __version__
 
 Number = int | float | Decimal
+NO_WORK = Work(Workload(""), Instant(0, 0))
 Row = tuple[tuple[str, ...], Number]
 
 
@@ -103,8 +104,10 @@ def tokens(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def requests(snapshot: Snapshot) -> Iterator[Row]:
-    pairs = ((who(workload, extra=snapshot.label_names), work.requests) for workload, work in snapshot.work.items())
-    return summed(pairs)
+    # Some engines count tokens and no requests: none is not known to be nought.
+    untold = {workload for workload in snapshot.engines.values() if not snapshot.work.get(workload, NO_WORK).requests}
+    done = snapshot.work.items()
+    return summed((who(w, extra=snapshot.label_names), work.requests) for w, work in done if w not in untold)
 
 
 def grid(snapshot: Snapshot) -> Iterator[Row]:

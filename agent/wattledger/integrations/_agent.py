@@ -54,6 +54,11 @@ class Agent:
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def answered(self) -> bool:
+        """Whether an agent has ever answered here."""
+        return self._answered
+
     def prices(self, now: datetime) -> Prices:
         """What the agent last said, by server; empty while nothing current is known.  Asks for a newer answer in the background."""
         self._wake_up()

@@ -67,7 +67,16 @@ def priced(told: Told, agent: _agent.Agent | None, *, cut: bool = False) -> Ener
     emissions = energy.value * grams if energy is not None and grams is not None else None
     state: State = "cut" if cut else "unknown" if energy is None else "provisional"
     name = told.response_model or told.model
-    return EnergyOfCall(name, counts.prompt, counts.cached, counts.generated, energy, emissions, state, counts.note)
+    note = counts.note or (_why_unknown(told, agent) if state == "unknown" else "")
+    return EnergyOfCall(name, counts.prompt, counts.cached, counts.generated, energy, emissions, state, note)
+
+
+def _why_unknown(told: Told, agent: _agent.Agent | None) -> str:
+    if agent is None:
+        return "no agent is asked (WATTLEDGER_AGENT_LISTEN is empty)"
+    if not agent.answered:
+        return f"no agent has answered at {agent.host}:{agent.port} yet; WATTLEDGER_AGENT_LISTEN says where it is"
+    return f"the agent knows no price of {told.host or 'this server'} yet"
 
 
 def settle(told: Told, run: Run | None, agent: _agent.Agent | None, *, cut: bool = False) -> EnergyOfCall:

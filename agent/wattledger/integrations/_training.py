@@ -4,6 +4,7 @@ The metrics, in joules and grams CO2e of this node (its ranks share one measurem
 
 ``wattledger/energy_j``, ``/emissions_g``: the run until now, evaluations included.  ``/eval_energy_j``: its evaluations until now.
 ``/epoch_energy_j``, ``/epoch_emissions_g``: the last epoch, and what followed the one before it (checkpoints), without evaluations.
+``/measured_fraction``: the part of ``energy_j`` that sensors measured; the rest is a model's answer.
 ``/step_energy_j``: its mean optimiser step.  ``/energy_per_1k_tokens_j``: training until now, without evaluations.
 ``/forecast_energy_j``, ``_low``, ``_high``: ``energy_j`` as it will be when the planned run has ended, with a 95 % interval.
 """
@@ -33,6 +34,7 @@ class Mark(NamedTuple):
     grams: float | None = None
     steps: int = 0
     at_s: float = 0.0
+    measured: float | None = None
 
 
 class Training:
@@ -193,15 +195,19 @@ class Training:
         energy, own = getattr(footprint, "energy_j", None), getattr(footprint, "own_energy_j", None)
         if footprint is None or energy is None or own is None:
             return None
+        if any(factor.kind == "grid" and factor.zone == "WORLD" for factor in footprint.factors):
+            say_once("zone", "no grid zone is set: grams are at the world's average (WATTLEDGER_GRID_ZONE=DE, or [grid] zone)")
         grams = footprint.emissions_g.get("location_based")
         spent = energy.value, energy.low, energy.high
-        return Mark(spent, own.value, None if grams is None else grams.value, self.steps, footprint.duration_s)
+        worth = None if grams is None else grams.value
+        return Mark(spent, own.value, worth, self.steps, footprint.duration_s, footprint.measured_fraction)
 
     def _so_far(self, mark: Mark) -> dict[str, float | None]:
         tokens = self.tokens if self.tokens and not several_nodes() else None
         evaluations_j = self.evaluation_energies_j()
         return {
             "energy_j": mark.energy[0],
+            "measured_fraction": mark.measured,
             "emissions_g": mark.grams,
             "energy_per_1k_tokens_j": None if tokens is None else 1000 * mark.own_j / tokens,
             "eval_energy_j": sum(evaluations_j) if evaluations_j else None,

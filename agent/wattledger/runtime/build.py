@@ -157,7 +157,8 @@ def look_again(session: Session, say: Callable[[str], None]) -> None:
             opened.let_go("estimate")
             model.close()
         sampler.runners.append(runner)
-        say(f"{runner.source.name} is there now: {', '.join(device.id for device in runner.devices) or 'no devices of its own'}")
+        devices = ", ".join(device.id for device in runner.devices)
+        say(f"{runner.source.name} is there now: {devices}" if devices else f"{runner.source.name} is there now")
         sampler.put(_floors(None, runner.devices))
 
 

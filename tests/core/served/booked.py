@@ -38,14 +38,6 @@ def settled(book: RequestBook, now_ns: int) -> list[SettledRequest]:
     return found
 
 
-def flushed(book: RequestBook) -> list[SettledRequest]:
-    """All that there is, tick after tick."""
-    found = book.flush()
-    while book.pending or any(book.pending_uj):
-        found += book.flush()
-    return found
-
-
 def of(found: Iterable[SettledRequest]) -> dict[str, tuple[float, float]]:
     """(Prompt, generated) joules by id."""
     sums: dict[str, tuple[float, float]] = {}

@@ -38,11 +38,13 @@ def test_a_quiet_engine_stands_by_and_has_no_price() -> None:
     node = Node()
     busy(node, 60)
     before = node.kinds_uj()
-    for _ in range(90):
+    assert node.pipeline.totals.snapshot(State()).token_price
+    for _ in range(310):
         node.second()
+    assert not node.pipeline.totals.snapshot(State()).token_price
     after = node.kinds_uj()
     assert {k for k in after if after[k] != before.get(k)} == {"standby"}
-    assert after["standby"] - before["standby"] == pytest.approx(90 * 100e6, rel=0.05)
+    assert after["standby"] - before["standby"] == pytest.approx(310 * 100e6, rel=0.05)
 
 
 def test_energy_of_long_prompts_waits_until_they_are_counted() -> None:

@@ -79,9 +79,10 @@ def test_records_go_with_the_engine_that_gets_a_name() -> None:
 def test_energy_without_a_price_of_grams_has_no_grams() -> None:
     pipeline = Pipeline()
     for i in range(10):
-        began = [claim("pid:7", SERVE), holding(GPU.id, "pid:7", 1.0)] if not i else []
-        samples = [counter(GPU, i, 300 * i), used(GPU.id, "pid:7", i, 0.5 * i), told(i, 100 * i, 80 * i, steps=10 * i), *began]
-        pipeline.step(Batch(at(i), True, tuple(samples)))
+        began: list[Sample] = [claim("pid:7", SERVE), holding(GPU.id, "pid:7", 1.0)] if not i else []
+        reading = told(i, 100 * i, 80 * i, steps=10 * i)
+        samples = counter(GPU, i, 300 * i), used(GPU.id, "pid:7", i, 0.5 * i), reading, *began
+        pipeline.step(Batch(at(i), True, samples))
     shown = pipeline.totals.snapshot(State())
     assert sum(shown.token_uj.values()) > 0
     assert shown.token_g == {}
@@ -110,8 +111,7 @@ def test_those_without_a_series_of_their_own_have_no_price() -> None:
         node.second(100, 80, more=[told(node.now_s + 1, 50 * i, 40 * i, steps=5 * i, model="mistral", engine=SECOND, who="pid:8")])
     shown = node.pipeline.totals.snapshot(State())
     assert {workload for workload, *_ in shown.token_price} == {SERVE}
-    assert shown.engines[ENGINE.partition(" ")[2]] == SERVE
-    assert shown.engines[SECOND.partition(" ")[2]].job == "(other)"
+    assert shown.engines == {ENGINE.partition(" ")[2]: SERVE}
 
 
 def test_a_delivery_of_thousands_is_taken_bit_by_bit() -> None:
@@ -128,3 +128,30 @@ def test_a_delivery_of_thousands_is_taken_bit_by_bit() -> None:
     assert 0 < heard[0] <= 500
     ids = {of.settled.request.id for step in node.steps for of in step.requests if of.settled.request is not None}
     assert len(ids) == 2000
+
+
+def test_at_the_end_whoever_waits_is_settled() -> None:
+    node = Node()
+    busy(node, 20)
+    node.second(100, 80, more=[request(f"r{i}", node.now_s - 2, node.now_s + 0.5, 10, 8) for i in range(600)])
+    before = {of.settled.request.id for step in node.steps for of in step.requests if of.settled.request is not None}
+    ended = {of.settled.request.id for of in node.pipeline.end().requests if of.settled.request is not None}
+    assert not before & ended
+    assert before | ended == {f"r{i}" for i in range(600)}
+    kinds, shown = node.kinds_uj(), node.pipeline.totals.snapshot(State())
+    assert sum(shown.request_uj.values()) == kinds["prompt"] + kinds["generated"]
+    assert Pipeline().end().requests == ()
+
+
+def test_a_bug_in_dividing_ends_what_is_said_of_tokens_and_not_the_metering() -> None:
+    node = Node()
+    busy(node, 5)
+    nonsense = node.reading()._replace(prompt_tokens="many", at=at(node.now_s + 1.1))  # type: ignore[arg-type]
+    told_of = [node.second(100, 80, more=[nonsense]).doubts, node.second(100, 80).doubts]
+    assert ["by a bug of ours" in fault.what for fault in told_of[0]] == [True]
+    assert told_of[1] == ()
+    before = node.energy_uj()
+    busy(node, 3)
+    assert node.energy_uj() > before
+    assert node.pipeline.totals.snapshot(State()).token_uj == {}
+    assert node.pipeline.end().requests == ()

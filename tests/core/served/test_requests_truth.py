@@ -6,7 +6,6 @@ from statistics import median
 
 import pytest
 from tests.core.served.batching import Load, Run, S, serve
-from tests.core.served.booked import flushed
 from tests.core.served.stretches import J
 
 from wattledger.core.model import Request
@@ -38,7 +37,7 @@ def played(run: Run, heard: Callable[[Request], bool] = lambda _: True) -> tuple
         pending = book.pending_uj
         assert sum(one.prompt_uj for one in settled) + pending[0] == prompt_uj
         assert sum(one.generated_uj for one in settled) + pending[1] == generated_uj
-    return settled + flushed(book), (prompt_uj, generated_uj)
+    return settled + book.flush(), (prompt_uj, generated_uj)
 
 
 def errors(run: Run, settled: Iterable[SettledRequest]) -> tuple[float, float]:

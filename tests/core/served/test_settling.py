@@ -2,7 +2,7 @@
 
 import pytest
 from tests.core.served.batching import S
-from tests.core.served.booked import flushed, of, request, settled, stretch, told
+from tests.core.served.booked import of, request, settled, stretch, told
 from tests.core.served.stretches import J
 
 from wattledger.core.model import Request
@@ -74,14 +74,14 @@ def test_an_engine_that_is_gone_leaves_nothing_pending() -> None:
         request("waits", 8, 9, 10, computed=10, generated=50),
     )
     book.add(stretch(0, 2, 8, Done(2, 10, 10)))
-    gone = flushed(book)
+    gone = book.flush()
     found = of(gone)
     assert found["waits"] == (0, 0)
     assert found["prefills"][0] > 0
     assert sum(map(sum, found.values())) == pytest.approx(10)
     assert {one.request.id for one in gone if one.request and one.weak} == {"decodes", "prefills", "waits"}
     assert (book.pending, book.pending_uj) == (0, (0, 0))
-    assert flushed(book) == []
+    assert book.flush() == []
     book.add(stretch(20, 2, 8, Done(2, 10, 10)))
     assert book.hear(request("new", 20, 20.5, 21, computed=10, generated=10)) == ""
     assert of(settled(book, 60 * S))["new"] == pytest.approx((2, 8), abs=2e-6)
@@ -131,7 +131,7 @@ def test_a_crowd_that_an_engine_leaves_behind_goes_bit_by_bit() -> None:
     crowd = [request(f"r{i}", i % 2, 2, 30, computed=9, generated=9) for i in range(3 * ENOUGH)]
     book = told(*crowd)
     book.add(stretch(0, 6, 0, Done(5, 9, 0)))
-    gone = [book.flush() for _ in range(3)]
+    gone = [book.drain() for _ in range(3)]
     assert [sum(one.request is not None for one in part) for part in gone] == [ENOUGH] * 3
     assert (book.pending, book.pending_uj) == (0, (0, 0))
     assert sum(one.prompt_uj + one.generated_uj for part in gone for one in part) == 6 * J
@@ -141,9 +141,9 @@ def test_an_engine_that_speaks_again_finds_nobody_twice() -> None:
     """It was thought gone, and half of those in progress had left."""
     book = told(*(request(f"r{i}", 0, 0.5, 30, computed=9, generated=900) for i in range(ENOUGH + 5)))
     book.add(stretch(0, 6, 1, Done(5, 9, 9)))
-    early = book.flush()
+    early = book.drain()
     book.add(stretch(1, 0, 20, Done(5, 0, 90)))
-    late = settled(book, 600 * S) + flushed(book)
+    late = settled(book, 600 * S) + book.flush()
     ids = [one.request.id for one in early + late if one.request]
     assert len(ids) == len(set(ids)) == ENOUGH + 5
     assert sum(one.prompt_uj + one.generated_uj for one in early + late) == 27 * J

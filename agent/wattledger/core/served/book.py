@@ -100,11 +100,7 @@ class TokenBook:
     def close(self, at: Instant) -> list[OfRequest]:
         """Divide what can be divided, and settle requests; gives those that are final."""
         # A delivery of thousands at once is taken bit by bit, so that no tick waits for it.
-        due = max(ROUTED, len(self._requests) // 4)
-        served = {(owner, r.model): r for r in self._engines.values() for owner, s in self.serving.items() if s.has(r)}
-        for request in self._requests[:due]:
-            self._route(request, served)
-        del self._requests[:due]
+        self._route(max(ROUTED, len(self._requests) // 4))
         settled: list[OfRequest] = []
         for serving in self.serving.values():
             for divided in serving.divide(at):
@@ -117,6 +113,7 @@ class TokenBook:
 
     def flush(self) -> list[OfRequest]:
         """Nothing follows: whoever waits is settled with what there is."""
+        self._route(len(self._requests))
         settled = [of for serving in self.serving.values() for of in serving.flush()]
         for of in settled:
             self._settle(of)
@@ -149,17 +146,13 @@ class TokenBook:
                 weak |= {name} if serving.weak else set()
                 if name != OTHER:  # prices of several have no sum
                     prices |= {(name, *key): value for key, value in _prices(serving, i).items()}
-        engines = {r.address: self._house.series(w) for r in self._engines.values() for w in [self._owner(r)] if w is not None}
+        owned = [(r, serving) for r in self._engines.values() for serving in self.serving.values() if serving.has(r)]
+        told = [(r.address, self._house.series(serving.named(r.model))) for r, serving in owned]
+        engines = {address: shown for address, shown in told if shown != OTHER}  # one that has done nothing yet has no name
         sums = dict(self._token_uj), dict(self._token_g), pending, prices, dict(self._request_uj), dict(self._request_tokens)
         return Tokens(*sums, engines, frozenset(weak))
 
     # --- within -----------------------------------------------------------------------------------------------------------
-
-    def _owner(self, reading: Served) -> Workload | None:
-        for serving in self.serving.values():
-            if serving.has(reading):
-                return serving.named(reading.model)
-        return None
 
     def _post(self, serving: Serving, divided: Divided) -> None:
         division = divided.division
@@ -198,20 +191,27 @@ class TokenBook:
         known = sum(1 for workload, _, kind in self._request_uj if workload == shown and kind == "prompt")
         return tenant if known < MOST_TENANTS else OTHER_TENANTS
 
-    def _route(self, request: Request, served: Mapping[tuple[Workload, str], Served]) -> None:
-        """To the engine at its address, else (through a gateway, or by an engine that does not say where it is) to the only one
-        that serves its model."""
-        found = [key for key, reading in served.items() if _is_at(reading.address, request.address)]
-        if len(found) != 1:
-            found = [key for key in found or served if request.model in ("", key[1])]
-        if len(found) == 1:
-            owner, model = found[0]
-            wrong = self.serving[owner].request(model, request)
-        else:
-            whom = f"to model {request.model!r} at {request.address or 'no address'}"
-            wrong = f"a request {whom}: {'several engines' if found else 'no engine here'} can be meant, so it gets no energy"
-        if wrong:
-            self.faults.append(Fault("engines", None, request.end, wrong, gone=False))
+    def _route(self, most: int) -> None:
+        """So many requests to their engines."""
+        due, self._requests = self._requests[:most], self._requests[most:]
+        served = {(owner, r.model): r for r in self._engines.values() for owner, s in self.serving.items() if s.has(r)}
+        for request in due:
+            found = _meant(request, served)
+            if len(found) == 1:
+                owner, model = found[0]
+                wrong = self.serving[owner].request(model, request)
+            else:
+                whom = f"to model {request.model!r} at {request.address or 'no address'}"
+                wrong = f"a request {whom}: {'several engines' if found else 'no engine here'} can be meant, so it gets no energy"
+            if wrong:
+                self.faults.append(Fault("engines", None, request.end, wrong, gone=False))
+
+
+def _meant(request: Request, served: Mapping[tuple[Workload, str], Served]) -> list[tuple[Workload, str]]:
+    """The engine at its address, else (through a gateway, or of an engine that does not say where it is) all that serve its
+    model."""
+    found = [key for key, reading in served.items() if _is_at(reading.address, request.address)]
+    return found if len(found) == 1 else [key for key in found or served if request.model in ("", key[1])]
 
 
 def _is_at(here: str, told: str) -> bool:

@@ -80,8 +80,13 @@ class Learner:
         self._rest.scored([span_s], energy_j - self.theta[0] * span_s, 1 / (1 + span_s))
 
     def rest_limit_j(self, span_s: float, idle_j: float) -> float:
-        """How far above its idle energy a stretch without work may lie and still be standby."""
-        return max(STANDBY_PART * idle_j, STANDBY_SD * sqrt(self._variance(self._rest) * (1 + span_s)))
+        """How far above its idle energy a stretch without work may lie and still be standby.
+
+        A part of what work draws, too: an idle process's ticks of CPU time are no model that loads.
+        """
+        working_w = self.work.energy / self.work.xs[0] if self.work.xs[0] else 0.0
+        noise_j = STANDBY_SD * sqrt(self._variance(self._rest) * (1 + span_s))
+        return max(STANDBY_PART * idle_j, STANDBY_PART * working_w * span_s, noise_j)
 
     def _variance(self, evidence: Evidence) -> float:
         """Residual variance at weight 1, with a guess worth two windows so that the first ones are not surely exact."""

@@ -232,7 +232,9 @@ class Serving:
     def settle(self, now_ns: int) -> list[OfRequest]:
         """Requests that are final."""
         found = [OfRequest(self.named(m), s) for m, book in self.requests.items() for s in book.settle(now_ns)]
-        return found + self.flush() if now_ns - self.heard_ns > SILENT_NS else found
+        if now_ns - self.heard_ns > SILENT_NS:
+            found += [OfRequest(self.named(m), s) for m, book in self.requests.items() for s in book.drain()]
+        return found
 
     def flush(self) -> list[OfRequest]:
         """Everybody who waits, with what there is."""

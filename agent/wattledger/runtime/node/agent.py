@@ -234,8 +234,9 @@ class Agent:
         if at is not None and not self._noted:
             self._noted = True  # once: what cannot be known here, and why
             notes = [note for runner in list(self.session.sampler.runners) for note in runner.notes]
-            for note in dict.fromkeys([*notes, *self.session.prices.notes]):
-                say(note)
+            self._journal.tell([*notes, *self.session.prices.notes])
+        for runner in [r for r in list(self.session.sampler.runners) if self._noted and r.source.name == "engines"]:
+            self._journal.tell(runner.notes)  # an engine may come later
         if self._series.folded and not self._said_folded:
             self._said_folded = True
             say(f"more than {self.config['agent.series']} workloads: later ones are (other) (agent.series); no sum changes")

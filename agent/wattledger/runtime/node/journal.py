@@ -17,6 +17,7 @@ class Journal:
         self._say, self._now = say, now
         self._said: dict[tuple[str, str], int] = {}
         self._failing: dict[str, str] = {}
+        self._told: set[str] = set()
         self._here: dict[str, frozenset[str]] = {}
         self._lost: dict[str, set[str]] = {}
         self._absent: dict[str, str] = {}
@@ -34,6 +35,13 @@ class Journal:
         """What was not believed of engines: each kind of it once; figures make no other kind."""
         for doubt in doubts:
             self._failed(doubt.source, doubt.what, re.sub(r"\d+", "", doubt.what))
+
+    def tell(self, notes: Iterable[str]) -> None:
+        """What is worth a line once."""
+        for note in notes:
+            if note not in self._told:
+                self._told.add(note)
+                self._say(note)
 
     def _look(self, runner: Runner) -> None:
         name, hangs = runner.source.name, runner.hangs
