@@ -104,17 +104,18 @@ class Posting:
         settled = self._ask(lambda tokens: tokens.close(self._at))
         gone = self._series.ended(self._at_ns, self._claims.live)
         self._totals.retire(gone)
-        if self.tokens is not None:
-            self.tokens.retire(gone)
-            self._totals.tokens = self.tokens.shown()
+        self._ask(lambda tokens: tokens.retire(gone))
+        self._ask(self._show)
         return settled
 
     def end(self) -> "list[OfRequest]":
         """Nothing follows: requests that waited for others are final as they are."""
         settled = self._ask(lambda tokens: tokens.flush())
-        if self.tokens is not None:
-            self._totals.tokens = self.tokens.shown()
+        self._ask(self._show)
         return settled
+
+    def _show(self, tokens: "TokenBook") -> None:
+        self._totals.tokens = tokens.shown()
 
     def doubts(self) -> tuple[Fault, ...]:
         """What was not believed of engines and requests since the last cell."""
@@ -126,12 +127,12 @@ class Posting:
             return (self._bug,)
         return tuple(found)
 
-    def _ask(self, what: "Callable[[TokenBook], list[T]]") -> "list[T]":
+    def _ask(self, what: "Callable[[TokenBook], list[T] | None]") -> "list[T]":
         """A mistake of ours in dividing tokens must not end the metering of everything else: then nothing is said of tokens."""
         if self.tokens is None:
             return []
         try:
-            return what(self.tokens)
+            return what(self.tokens) or []
         except Exception as bug:
             self.tokens = self._totals.tokens = None
             words = f"energy is not divided among tokens any more, by a bug of ours: {bug!r}"
@@ -149,10 +150,14 @@ class Posting:
         if not self.own_only:
             self._keep(workload, key, active_uj, held_uj)
         if self.tokens is not None:
-            self.tokens.energy(workload, key, *self._cell, (active_uj + held_uj, held_uj if self._seen_idle else 0))
+            self._gather(workload, key, active_uj + held_uj, held_uj)
         if self._price is not None:
             priced = grams(active_uj + held_uj, *self._price)
             self._totals.emissions_g[shown] = self._totals.emissions_g.get(shown, 0.0) + priced
+
+    def _gather(self, workload: Workload, key: Lane, energy_uj: int, held_uj: int) -> None:
+        told = energy_uj, held_uj if self._seen_idle else 0
+        self._ask(lambda tokens: tokens.energy(workload, key, *self._cell, told))
 
     def _keep(self, workload: Workload, key: Lane, active_uj: int, held_uj: int) -> None:
         """For the ledger: under its full name, whether it has a series of its own or not."""
