@@ -7,8 +7,8 @@ import pytest
 from tests.golden.scenario import snapshot
 from tests.runtime.web_clients import ask, served
 
-from wattledger.core.model import Workload
-from wattledger.core.totals import Snapshot
+from wattledger.core.model import Factor, Workload
+from wattledger.core.totals import Snapshot, Tokens
 from wattledger.runtime.web.tokens_page import tokens
 
 LLAMA, OTHER = Workload("vllm", "llama"), Workload("vllm", "other")
@@ -18,8 +18,8 @@ def price(workload: Workload, kind: str, value: float) -> dict[tuple[Workload, s
     return {(workload, kind, "value"): value, (workload, kind, "low"): value / 2, (workload, kind, "high"): value * 2}
 
 
-def shown(**more: object) -> Snapshot:
-    return snapshot()._replace(**more)  # type: ignore[arg-type]
+def shown(grid: Factor | None = None, **tokens: object) -> Snapshot:
+    return snapshot()._replace(tokens=Tokens(**tokens), grid=grid)  # type: ignore[arg-type]
 
 
 def models(page: Snapshot, pue: float = 1.0) -> list[dict[str, object]]:

@@ -105,7 +105,7 @@ def tokens(snapshot: Snapshot) -> Iterator[Row]:
 
 def requests(snapshot: Snapshot) -> Iterator[Row]:
     # Some engines count tokens and no requests: none is not known to be nought.
-    untold = {workload for workload in snapshot.engines.values() if not snapshot.work.get(workload, NO_WORK).requests}
+    untold = {workload for workload in snapshot.tokens.engines.values() if not snapshot.work.get(workload, NO_WORK).requests}
     done = snapshot.work.items()
     return summed((who(w, extra=snapshot.label_names), work.requests) for w, work in done if w not in untold)
 
@@ -173,18 +173,18 @@ def build_info(_: Snapshot) -> Iterator[Row]:
 
 
 def token_energy(snapshot: Snapshot) -> Iterator[Row]:
-    pairs = ((who(w, *more, extra=snapshot.label_names), uj) for (w, *more), uj in snapshot.token_uj.items())
+    pairs = ((who(w, *more, extra=snapshot.label_names), uj) for (w, *more), uj in snapshot.tokens.token_uj.items())
     return ((labels, joules(uj)) for labels, uj in summed(pairs))
 
 
 def token_pending(snapshot: Snapshot) -> Iterator[Row]:
-    pairs = ((who(w, extra=snapshot.label_names), uj) for w, uj in snapshot.token_pending_uj.items())
+    pairs = ((who(w, extra=snapshot.label_names), uj) for w, uj in snapshot.tokens.token_pending_uj.items())
     return ((labels, joules(uj)) for labels, uj in summed(pairs))
 
 
 def token_emissions(snapshot: Snapshot) -> Iterator[Row]:
     sums: dict[tuple[str, ...], float] = {}
-    for (workload, kind), grams in snapshot.token_g.items():
+    for (workload, kind), grams in snapshot.tokens.token_g.items():
         labels = who(workload, kind, extra=snapshot.label_names)
         sums[labels] = sums.get(labels, 0.0) + grams
     return iter(sorted(sums.items()))
@@ -193,16 +193,16 @@ def token_emissions(snapshot: Snapshot) -> Iterator[Row]:
 def token_price(snapshot: Snapshot) -> Iterator[Row]:
     """Of workloads that differ in labels not exported, the first by name: prices have no sum."""
     found: dict[tuple[str, ...], float] = {}
-    for (workload, kind, bound), price in sorted(snapshot.token_price.items()):
+    for (workload, kind, bound), price in sorted(snapshot.tokens.token_price.items()):
         found.setdefault(who(workload, kind, bound, extra=snapshot.label_names), price)
     return iter(sorted(found.items()))
 
 
 def request_energy(snapshot: Snapshot) -> Iterator[Row]:
-    pairs = ((who(w, *more, extra=snapshot.label_names), uj) for (w, *more), uj in snapshot.request_uj.items())
+    pairs = ((who(w, *more, extra=snapshot.label_names), uj) for (w, *more), uj in snapshot.tokens.request_uj.items())
     return ((labels, joules(uj)) for labels, uj in summed(pairs))
 
 
 def request_tokens(snapshot: Snapshot) -> Iterator[Row]:
-    pairs = ((who(w, *more, extra=snapshot.label_names), n) for (w, *more), n in snapshot.request_tokens.items())
+    pairs = ((who(w, *more, extra=snapshot.label_names), n) for (w, *more), n in snapshot.tokens.request_tokens.items())
     return summed(pairs)

@@ -12,11 +12,7 @@ STALE_NS = 5_000_000_000  # a power that is older, and older than two cells, is 
 TokenKey = tuple[Workload, str, str, str]  # workload, component, method, kind
 RequestKey = tuple[Workload, str, str]  # workload, tenant, kind
 TOKEN_KINDS = ("prompt", "generated", "standby", "overhead")
-# A snapshot's counters.
-COUNTED = (
-    "energy_uj", "device_energy_uj", "subdevice_energy_uj", "retired_uj", "emissions_g", "work", "token_uj", "token_g",
-    "request_uj", "request_tokens",
-)  # fmt: skip
+COUNTED = ("energy_uj", "device_energy_uj", "subdevice_energy_uj", "retired_uj", "emissions_g", "work")  # a snapshot's counters
 
 
 class Health(NamedTuple):
@@ -54,7 +50,13 @@ class State(NamedTuple):
 
 
 class Tokens(NamedTuple):
-    """What serving engines' energy went into, as sums; see ``Snapshot``."""
+    """What serving engines' energy went into, as sums.
+
+    ``token_uj`` by (workload, component, method, kind) and ``token_pending_uj``, not divided yet: together they are the
+    workload's energy.  ``token_g``: their grams by kind; ``token_price``: joules per token as of late by (workload, kind, bound:
+    value, low, high); ``request_uj`` and ``request_tokens``: of requests that are settled, by (workload, tenant, kind).
+    ``engines``: by address (``host:port``), whose they are; ``weak_tokens``: whose prices stand on a prior.
+    """
 
     token_uj: Mapping[TokenKey, int] = MappingProxyType({})
     token_g: Mapping[tuple[Workload, str], float] = MappingProxyType({})
@@ -66,17 +68,15 @@ class Tokens(NamedTuple):
     weak_tokens: frozenset[Workload] = frozenset()
 
 
+NO_TOKENS = Tokens()
+
+
 class Snapshot(NamedTuple):
     """Everything an exporter may say, frozen: microjoules by (workload, device, method, use) and by device, work, grams, health.
 
     ``residual_uj`` compares two accumulators that never meet: what the meter measured and what attribution handed out.  It must
     read zero for every device.  ``retired_uj``: by device, what ended workloads used whose series are gone.  ``label_names``:
     labels exported beside the contract's own.
-
-    Of served workloads: ``token_uj`` by (workload, component, method, kind) and ``token_pending_uj``, not divided yet; together
-    they are its energy.  ``token_g``: their grams by kind; ``token_price``: joules per token as of late by (workload, kind,
-    bound: value, low, high); ``request_uj`` and ``request_tokens``: of requests that are settled, by (workload, tenant, kind).
-    ``engines``: by address (``host:port``), whose they are; ``weak_tokens``: whose prices stand on a prior.
     """
 
     devices: Mapping[str, Device]
@@ -95,14 +95,7 @@ class Snapshot(NamedTuple):
     label_names: tuple[str, ...] = ()
     grid_age_s: float | None = None
     settled_g: Mapping[tuple[str, str, str], float] = MappingProxyType({})
-    token_uj: Mapping[TokenKey, int] = MappingProxyType({})
-    token_g: Mapping[tuple[Workload, str], float] = MappingProxyType({})
-    token_pending_uj: Mapping[Workload, int] = MappingProxyType({})
-    token_price: Mapping[tuple[Workload, str, str], float] = MappingProxyType({})
-    request_uj: Mapping[RequestKey, int] = MappingProxyType({})
-    request_tokens: Mapping[RequestKey, int] = MappingProxyType({})
-    engines: Mapping[str, Workload] = MappingProxyType({})
-    weak_tokens: frozenset[Workload] = frozenset()
+    tokens: Tokens = NO_TOKENS
 
 
 class Totals:
@@ -179,7 +172,7 @@ class Totals:
             state.label_names,
             state.grid_age_s,
             state.settled_g,
-            *(self.tokens or Tokens()),
+            self.tokens or NO_TOKENS,
         )
 
 
@@ -188,7 +181,7 @@ def led_in(before: Snapshot, now: Snapshot) -> Snapshot:
 
     A counter that is first seen at 5 J has not grown by 5 J as far as ``increase()`` can tell; one that was seen at 0 has.
     """
-    if all(getattr(now, sums).keys() <= getattr(before, sums).keys() for sums in COUNTED):
+    if all(getattr(now, sums).keys() <= getattr(before, sums).keys() for sums in COUNTED) and _knows(before.tokens, now.tokens):
         return now
     return now._replace(
         energy_uj={**dict.fromkeys(now.energy_uj, 0), **before.energy_uj},
@@ -197,10 +190,18 @@ def led_in(before: Snapshot, now: Snapshot) -> Snapshot:
         retired_uj={**dict.fromkeys(now.retired_uj, 0), **before.retired_uj},
         emissions_g={**dict.fromkeys(now.emissions_g, 0.0), **before.emissions_g},
         work={**{workload: Work(workload, work.at) for workload, work in now.work.items()}, **before.work},
-        token_uj={**dict.fromkeys(now.token_uj, 0), **before.token_uj},
-        token_g={**dict.fromkeys(now.token_g, 0.0), **before.token_g},
-        token_pending_uj=before.token_pending_uj,
-        request_uj={**dict.fromkeys(now.request_uj, 0), **before.request_uj},
-        request_tokens={**dict.fromkeys(now.request_tokens, 0), **before.request_tokens},
+        tokens=now.tokens._replace(
+            token_uj={**dict.fromkeys(now.tokens.token_uj, 0), **before.tokens.token_uj},
+            token_g={**dict.fromkeys(now.tokens.token_g, 0.0), **before.tokens.token_g},
+            token_pending_uj=before.tokens.token_pending_uj,
+            request_uj={**dict.fromkeys(now.tokens.request_uj, 0), **before.tokens.request_uj},
+            request_tokens={**dict.fromkeys(now.tokens.request_tokens, 0), **before.tokens.request_tokens},
+        ),
         residual_uj=before.residual_uj,
     )
+
+
+def _knows(before: Tokens, now: Tokens) -> bool:
+    """Whether no series of the tokens' is new."""
+    requests = now.request_uj.keys() <= before.request_uj.keys()  # their tokens come with their energy
+    return requests and now.token_uj.keys() <= before.token_uj.keys() and now.token_g.keys() <= before.token_g.keys()

@@ -7,7 +7,6 @@ request records as OTLP/HTTP JSON once a second.  Wall clock throughout, as that
 import atexit
 import json
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -15,25 +14,13 @@ from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 
 from wattledger.integrations._records import Prices, Told, as_otlp, prices_of
+from wattledger.integrations._say import say_once
 
 DEFAULT_LISTEN = "127.0.0.1:9909"
 MOST_QUEUED, MOST_IN_A_POST, MOST_ANSWER_BYTES = 10_000, 500, 4 << 20
 REFRESH_S, BATCH_S, TIMEOUT_S, LAST_S = 5.0, 1.0, 2.0, 0.5
 STALE_S = 60.0  # a price older than this is not the engine's current one
 AGAIN = {429, 502, 503, 504}  # OTLP/HTTP's own list of what may be sent again
-
-_said: set[str] = set()
-
-
-def say_once(cause: str, message: str) -> None:
-    """One line on standard error per cause; a closed standard error is the user's wish, not an error."""
-    if cause in _said or sys.stderr is None:
-        return
-    _said.add(cause)
-    try:
-        print(f"wattledger: {message}", file=sys.stderr)
-    except (OSError, ValueError, AttributeError):
-        return
 
 
 class Agent:

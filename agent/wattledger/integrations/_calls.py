@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from wattledger import Quantity, Run
 from wattledger.integrations import _agent
 from wattledger.integrations._records import Price, Told, price
+from wattledger.integrations._say import say_once
 from wattledger.integrations._usage import Counts
 from wattledger.track import current
 
@@ -83,7 +84,7 @@ def settle(told: Told, run: Run | None, agent: _agent.Agent | None, *, cut: bool
     """Count the call to ``run`` and tell the agent of it; a cut one is no completed request, its tokens count as far as told."""
     counts, used = told.counts, priced(told, agent, cut=cut)
     if counts.note and not cut:
-        _agent.say_once("usage", f"a call to {used.model or 'a model'}: {counts.note} (said once)")
+        say_once("usage", f"a call to {used.model or 'a model'}: {counts.note} (said once)")
     if run is not None:
         tokens = (counts.prompt or 0, counts.generated or 0, counts.cached or 0)
         run.add_tokens(prompt=tokens[0], generated=tokens[1], cached=tokens[2], requests=0 if cut else 1)

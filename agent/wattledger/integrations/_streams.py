@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from typing import Any, Self
 
-from wattledger.integrations import _agent, _calls
+from wattledger.integrations import _calls
 from wattledger.integrations._proxy import Proxy
+from wattledger.integrations._say import say_once
 
 # Events of the Responses API with which a response ends, and the usage is told.
 LAST_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
@@ -35,7 +36,7 @@ class Reading:
             choices = getattr(chunk, "choices", None)
             return self._event(chunk) if choices is None else self._chunk(chunk, choices)
         except Exception as odd:
-            _agent.say_once("stream", f"a stream's chunk could not be read: {odd!r}")
+            say_once("stream", f"a stream's chunk could not be read: {odd!r}")
             return False
 
     def _chunk(self, chunk: Any, choices: Any) -> bool:

@@ -18,6 +18,7 @@ from wattledger import Run
 from wattledger.integrations import _agent, _calls
 from wattledger.integrations._calls import EnergyOfCall
 from wattledger.integrations._records import Told
+from wattledger.integrations._say import say_once
 from wattledger.integrations._usage import of_usage
 
 OPERATIONS = {"embedding": "embeddings", "text_completion": "text_completion"}
@@ -39,7 +40,7 @@ def callback(*, run: Run | None = None, on_energy: Callable[[EnergyOfCall], obje
             try:
                 _count(kwargs, response_obj, start_time, end_time)
             except Exception as bug:
-                _agent.say_once("litellm", f"a call is not counted: {bug!r}")
+                say_once("litellm", f"a call is not counted: {bug!r}")
 
         async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
             self.log_success_event(kwargs, response_obj, start_time, end_time)

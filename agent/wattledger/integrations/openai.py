@@ -18,6 +18,7 @@ from wattledger.integrations import _agent, _calls
 from wattledger.integrations._calls import EnergyOfCall
 from wattledger.integrations._proxy import Proxy
 from wattledger.integrations._records import Told
+from wattledger.integrations._say import say_once
 from wattledger.integrations._streams import AsyncWatched, Reading, Watched
 from wattledger.integrations._usage import Counts, of_usage
 
@@ -152,7 +153,7 @@ class _Meter:
             self.settle_dropped()
             return _Call(self, kind, self.server(root), words)
         except Exception as bug:
-            _agent.say_once("openai begin", f"a call is not counted: {bug!r}")
+            say_once("openai begin", f"a call is not counted: {bug!r}")
             return None
 
     def server(self, root: Any) -> tuple[str, int]:
@@ -214,7 +215,7 @@ class _Call:
             watched = AsyncWatched if hasattr(result, "__aiter__") else Watched
             return watched(result, reading, self._meter.dropped.append)
         except Exception as bug:
-            _agent.say_once("openai end", f"a call is not counted: {bug!r}")
+            say_once("openai end", f"a call is not counted: {bug!r}")
             return result
 
     def _stream_ended(self, reading: Reading, cut: bool) -> None:
@@ -224,7 +225,7 @@ class _Call:
                 counts = counts._replace(note=f"the stream was cut: {counts.note or 'counted as far as it was told'}")
             self._settle(counts, (reading.id, reading.model), reading.first, cut=cut)
         except Exception as bug:
-            _agent.say_once("openai end", f"a call is not counted: {bug!r}")
+            say_once("openai end", f"a call is not counted: {bug!r}")
 
     def _settle(self, counts: Counts, names: tuple[str, str], first: datetime | None, *, cut: bool) -> None:
         meter = self._meter

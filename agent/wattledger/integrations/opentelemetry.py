@@ -26,6 +26,7 @@ from opentelemetry.trace import SpanKind
 from wattledger import Run, track
 from wattledger.integrations import _agent, _calls
 from wattledger.integrations._records import Told
+from wattledger.integrations._say import say_once
 from wattledger.integrations._usage import of_span
 
 INFERENCE = {"chat", "text_completion", "generate_content", "embeddings"}
@@ -68,11 +69,11 @@ class EnergySpanProcessor(SpanProcessor):
                 inside = self._enter(span, said.get(MODEL))
             span.end = partial(self._end, span, span.end, inside)  # type: ignore[method-assign]
         except Exception as bug:
-            _agent.say_once("span start", f"a span's energy is not known: {bug!r}")
+            say_once("span start", f"a span's energy is not known: {bug!r}")
 
     def _enter(self, span: Span, model: object) -> _Inside | None:
         if len(self._open) >= MOST_OPEN:
-            _agent.say_once("spans", f"{MOST_OPEN} spans of inference are open: more are not measured until some end")
+            say_once("spans", f"{MOST_OPEN} spans of inference are open: more are not measured until some end")
             return None
         inside = _Inside(model)
         self._open.add(inside)
@@ -93,7 +94,7 @@ class EnergySpanProcessor(SpanProcessor):
             if span.is_recording():
                 self._write(span, inside, end_time)
         except Exception as bug:
-            _agent.say_once("span end", f"a span's energy is not known: {bug!r}")
+            say_once("span end", f"a span's energy is not known: {bug!r}")
         end(end_time)
 
     def _write(self, span: Span, inside: _Inside | None, end_time: int | None) -> None:

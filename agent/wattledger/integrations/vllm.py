@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from wattledger import Run
-from wattledger.integrations import _agent
+from wattledger.integrations._say import say_once
 from wattledger.integrations._usage import Counts, counted
 
 
@@ -24,9 +24,9 @@ def count(outputs: Iterable[Any], run: Run) -> None:
             counts = _of_output(output)
             _add(run, counts, requests=1 if getattr(output, "finished", True) else 0)
             if counts.note:
-                _agent.say_once("vllm usage", f"a vLLM output: {counts.note} (said once)")
+                say_once("vllm usage", f"a vLLM output: {counts.note} (said once)")
         except Exception as odd:
-            _agent.say_once("vllm output", f"a vLLM output is not counted: {odd!r}")
+            say_once("vllm output", f"a vLLM output is not counted: {odd!r}")
 
 
 def _of_output(output: Any) -> Counts:
@@ -58,7 +58,7 @@ def stat_logger(run: Run) -> Any:
                 if iteration_stats is not None:
                     _record(iteration_stats, run)
             except Exception as odd:
-                _agent.say_once("vllm step", f"a vLLM step is not counted: {odd!r}")
+                say_once("vllm step", f"a vLLM step is not counted: {odd!r}")
 
         def log_engine_initialized(self) -> None:
             return
@@ -72,4 +72,4 @@ def _record(step: Any, run: Run) -> None:
     counts = counted(getattr(step, "num_prompt_tokens", None), hits, getattr(step, "num_generation_tokens", None))
     _add(run, counts, requests=len(finished))
     if counts.note:
-        _agent.say_once("vllm step usage", f"a vLLM step: {counts.note} (said once)")
+        say_once("vllm step usage", f"a vLLM step: {counts.note} (said once)")

@@ -57,7 +57,7 @@ class Node:
         return [doubt for step in self.steps for doubt in step.doubts]
 
     def kinds_uj(self, workload: Workload = SERVE) -> dict[str, int]:
-        shown = self.pipeline.totals.snapshot(State()).token_uj
+        shown = self.pipeline.totals.snapshot(State()).tokens.token_uj
         found: dict[str, int] = {}
         for (whose, _, _, kind), uj in shown.items():
             if whose == workload:
@@ -68,7 +68,7 @@ class Node:
         return sum(uj for (whose, *_), uj in self.pipeline.totals.energy_uj.items() if whose == workload)
 
     def pending_uj(self, workload: Workload = SERVE) -> int:
-        return self.pipeline.totals.snapshot(State()).token_pending_uj.get(workload, 0)
+        return self.pipeline.totals.snapshot(State()).tokens.token_pending_uj.get(workload, 0)
 
 
 def busy(node: Node, seconds: int) -> None:

@@ -28,7 +28,7 @@ def test_tokens_and_steps_are_counted_from_the_first_reading_on() -> None:
 def test_prices_come_near_what_tokens_cost() -> None:
     node = Node()
     busy(node, 300)
-    prices = node.pipeline.totals.snapshot(State()).token_price
+    prices = node.pipeline.totals.snapshot(State()).tokens.token_price
     assert prices[SERVE, "prompt", "value"] == pytest.approx(0.02, rel=0.2)
     assert prices[SERVE, "generated", "value"] == pytest.approx(0.35, rel=0.1)
     assert prices[SERVE, "generated", "low"] < 0.35 < prices[SERVE, "generated", "high"]
@@ -38,10 +38,10 @@ def test_a_quiet_engine_stands_by_and_has_no_price() -> None:
     node = Node()
     busy(node, 60)
     before = node.kinds_uj()
-    assert node.pipeline.totals.snapshot(State()).token_price
+    assert node.pipeline.totals.snapshot(State()).tokens.token_price
     for _ in range(310):
         node.second()
-    assert not node.pipeline.totals.snapshot(State()).token_price
+    assert not node.pipeline.totals.snapshot(State()).tokens.token_price
     after = node.kinds_uj()
     assert {k for k in after if after[k] != before.get(k)} == {"standby"}
     assert after["standby"] - before["standby"] == pytest.approx(310 * 100e6, rel=0.05)
@@ -86,7 +86,7 @@ def test_tokens_get_grams_at_the_price_in_force() -> None:
     node = Node()
     busy(node, 30)
     shown = node.pipeline.totals.snapshot(State())
-    for (workload, kind), grams in shown.token_g.items():
+    for (workload, kind), grams in shown.tokens.token_g.items():
         assert grams == pytest.approx(node.kinds_uj(workload)[kind] / 1e6 * 360 / 3.6e6)
 
 
@@ -98,11 +98,11 @@ def test_requests_and_the_unrecorded_rest_are_what_tokens_got() -> None:
     for _ in range(40):
         node.second()
     kinds, shown = node.kinds_uj(), node.pipeline.totals.snapshot(State())
-    assert sum(shown.request_uj.values()) == kinds["prompt"] + kinds["generated"]
-    tenants = {tenant for _, tenant, _ in shown.request_uj}
+    assert sum(shown.tokens.request_uj.values()) == kinds["prompt"] + kinds["generated"]
+    tenants = {tenant for _, tenant, _ in shown.tokens.request_uj}
     assert tenants == {"red", "blue", "(unrecorded)"}
-    red = sum(uj for (_, tenant, _), uj in shown.request_uj.items() if tenant == "red")
-    rest = sum(uj for (_, tenant, _), uj in shown.request_uj.items() if tenant == "(unrecorded)")
+    red = sum(uj for (_, tenant, _), uj in shown.tokens.request_uj.items() if tenant == "red")
+    rest = sum(uj for (_, tenant, _), uj in shown.tokens.request_uj.items() if tenant == "(unrecorded)")
     assert red == pytest.approx(rest, rel=0.3)
     ids = {of.settled.request.id for step in node.steps for of in step.requests if of.settled.request is not None}
     assert ids == {f"r{i}" for i in range(60) if i % 3}
@@ -186,6 +186,6 @@ def test_an_ended_engine_loses_its_series_whole() -> None:
     for _ in range(120):
         node.second(tells=False)
     shown = node.pipeline.totals.snapshot(State())
-    assert shown.token_uj == {}
-    assert shown.token_pending_uj == {}
+    assert shown.tokens.token_uj == {}
+    assert shown.tokens.token_pending_uj == {}
     assert shown.retired_uj[GPU.id] > 0

@@ -84,8 +84,8 @@ def test_energy_without_a_price_of_grams_has_no_grams() -> None:
         samples = counter(GPU, i, 300 * i), used(GPU.id, "pid:7", i, 0.5 * i), reading, *began
         pipeline.step(Batch(at(i), True, samples))
     shown = pipeline.totals.snapshot(State())
-    assert sum(shown.token_uj.values()) > 0
-    assert shown.token_g == {}
+    assert sum(shown.tokens.token_uj.values()) > 0
+    assert shown.tokens.token_g == {}
 
 
 def test_who_ends_takes_no_other_of_its_job_and_model_with_it() -> None:
@@ -98,8 +98,8 @@ def test_who_ends_takes_no_other_of_its_job_and_model_with_it() -> None:
     for _ in range(60):
         node.second(100, 80)
     shown = node.pipeline.totals.snapshot(State())
-    assert {workload for workload, *_ in shown.token_uj} == {red}
-    assert set(shown.engines.values()) == {red}
+    assert {workload for workload, *_ in shown.tokens.token_uj} == {red}
+    assert set(shown.tokens.engines.values()) == {red}
     assert sum(node.kinds_uj(red).values()) + node.pending_uj(red) == node.energy_uj(red)
 
 
@@ -110,8 +110,8 @@ def test_those_without_a_series_of_their_own_have_no_price() -> None:
     for i in range(40):
         node.second(100, 80, more=[told(node.now_s + 1, 50 * i, 40 * i, steps=5 * i, model="mistral", engine=SECOND, who="pid:8")])
     shown = node.pipeline.totals.snapshot(State())
-    assert {workload for workload, *_ in shown.token_price} == {SERVE}
-    assert shown.engines == {ENGINE.partition(" ")[2]: SERVE}
+    assert {workload for workload, *_ in shown.tokens.token_price} == {SERVE}
+    assert shown.tokens.engines == {ENGINE.partition(" ")[2]: SERVE}
 
 
 def test_a_delivery_of_thousands_is_taken_bit_by_bit() -> None:
@@ -139,7 +139,7 @@ def test_at_the_end_whoever_waits_is_settled() -> None:
     assert not before & ended
     assert before | ended == {f"r{i}" for i in range(600)}
     kinds, shown = node.kinds_uj(), node.pipeline.totals.snapshot(State())
-    assert sum(shown.request_uj.values()) == kinds["prompt"] + kinds["generated"]
+    assert sum(shown.tokens.request_uj.values()) == kinds["prompt"] + kinds["generated"]
     assert Pipeline().end().requests == ()
 
 
@@ -153,5 +153,5 @@ def test_a_bug_in_dividing_ends_what_is_said_of_tokens_and_not_the_metering() ->
     before = node.energy_uj()
     busy(node, 3)
     assert node.energy_uj() > before
-    assert node.pipeline.totals.snapshot(State()).token_uj == {}
+    assert node.pipeline.totals.snapshot(State()).tokens.token_uj == {}
     assert node.pipeline.end().requests == ()

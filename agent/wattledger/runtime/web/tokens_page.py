@@ -43,7 +43,7 @@ def tokens(latest: Callable[[], Snapshot | None], pue: Callable[[], float] = no_
 
 def said(snapshot: Snapshot, pue: float) -> dict[str, Any]:
     """The page as an object."""
-    served = {*snapshot.engines.values(), *(workload for workload, _, _ in snapshot.token_price)}
+    served = {*snapshot.tokens.engines.values(), *(workload for workload, _, _ in snapshot.tokens.token_price)}
     ordered = sorted(served, key=lambda w: (w.job, w.model or "", w.labels))
     return {"schema": SCHEMA, "models": [_model(snapshot, workload, pue) for workload in ordered]}
 
@@ -52,13 +52,13 @@ def _model(snapshot: Snapshot, workload: Workload, pue: float) -> dict[str, Any]
     found: dict[str, Any] = {"job": workload.job}
     if workload.model is not None:
         found["model"] = workload.model
-    found["addresses"] = sorted(address for address, whose in snapshot.engines.items() if whose == workload)
+    found["addresses"] = sorted(address for address, whose in snapshot.tokens.engines.items() if whose == workload)
     for kind in ("prompt", "generated"):
-        price = {bound: snapshot.token_price.get((workload, kind, bound)) for bound in BOUNDS}
+        price = {bound: snapshot.tokens.token_price.get((workload, kind, bound)) for bound in BOUNDS}
         if all(joules is not None and math.isfinite(joules) for joules in price.values()):
             found[f"{kind}_j"] = price
     grid = snapshot.grid
     if grid is not None and grid.quality != "unknown":
         found["grams_per_joule"] = grams(UJ_PER_J, grid.value, pue)
-    found["weak"] = workload in snapshot.weak_tokens
+    found["weak"] = workload in snapshot.tokens.weak_tokens
     return found
