@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -20,8 +21,12 @@ from wattledger.core.model import (
     Holding,
     IdleFloor,
     Instant,
+    Member,
     PowerGauge,
+    Request,
     Resume,
+    Sample,
+    Served,
     Work,
     Workload,
 )
@@ -41,7 +46,10 @@ EVERYTHING = (
     IdleFloor("GPU-1", "empty", 60_000_000, AT, 3),
     IdleFloor("GPU-1", "context", 60_000_000, None, 0),
     Boundary(3, AT, "enter", TRAIN, Workload("pid 1"), 2, 11, 12, 13),
-    Work(TRAIN, AT, 1, 2, 3, 4, span=3),
+    Member("pid:1", AT, "cgroup:/a"),
+    Work(TRAIN, AT, 1, 2, 3, 4, span=3, steps=5),
+    Served("vllm 127.0.0.1:8000", "m", "127.0.0.1:8000", "pid:1", AT, 1, 2, 3, 4, None, 5, "0.33"),
+    Request("r-1", "m", AT, AT._replace(mono_ns=8), AT._replace(mono_ns=9), 1, 2, 3, "h:1", "red"),
     Fault("nvml", None, AT, "GPU is lost", False),
     Resume(AT, 5),
     Factor("grid", "DE", 329.0, "gCO2e/kWh", "direct", "EEA", "2023", "annual-average", 1.2),
@@ -57,6 +65,7 @@ def recorded(path: Path, *batches: Batch) -> Path:
 
 
 def test_every_kind_of_sample_comes_back_as_it_was(tmp_path: Path) -> None:
+    assert {type(sample) for sample in EVERYTHING} == set(get_args(Sample))
     batches = [Batch(AT, False, EVERYTHING), Batch(AT, True, EVERYTHING[::-1]), Batch(AT, True, ())]
     found = load(recorded(tmp_path / "c", *batches))
     assert found.batches == batches

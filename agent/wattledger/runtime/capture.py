@@ -12,29 +12,13 @@ import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from wattledger.core import model
 from wattledger.core.model import Batch, Device, Instant, Sample, Workload
 
 SCHEMA = "wattledger.capture/1"
-TYPES = {
-    t.__name__: t
-    for t in (
-        model.EnergyCounter,
-        model.PowerGauge,
-        model.Activity,
-        model.Holding,
-        model.Claim,
-        model.Member,
-        model.IdleFloor,
-        model.Boundary,
-        model.Work,
-        model.Fault,
-        model.Resume,
-        model.Factor,
-    )
-}
+TYPES: dict[str, Any] = {kind.__name__: kind for kind in get_args(Sample)}
+INSTANTS = ("at", "learnt_at", "scheduled", "first_token", "end")
 
 
 class CaptureError(ValueError):
@@ -138,8 +122,9 @@ def _sample(name: str, fields: list[Any], devices: Mapping[str, Device]) -> Samp
     for field, value in named.items():
         if field == "device":
             named[field] = devices[value]
-        elif field in ("at", "learnt_at") and value is not None:
+        elif field in INSTANTS and value is not None:
             named[field] = Instant(*value)
         elif field in ("workload", "within") and value is not None:
             named[field] = Workload(value[0], value[1], tuple((k, v) for k, v in value[2]))
-    return kind(**named)
+    sample: Sample = kind(**named)
+    return sample

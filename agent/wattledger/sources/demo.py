@@ -20,7 +20,7 @@ from wattledger.core.model import (
     Instant,
     Member,
     Sample,
-    Work,
+    Served,
     Workload,
 )
 from wattledger.core.ports import Host, Now
@@ -167,15 +167,10 @@ class Demo:
         return Activity(device, who, at, self._used[device, who], unit)  # type: ignore[arg-type]  # one of the model's units
 
     def _serve(self, at: Instant, since_s: float) -> Iterator[Sample]:
-        """About 900 generated tokens a second, swinging; three prompt tokens for one that is generated."""
-        generated = int(900 * since_s + 8_000 * (1 - math.cos(2 * math.pi * since_s / 73)))
-        new, self._tokens = generated - self._tokens, max(generated, self._tokens)
-        if new > 0:
-            yield Work(JOBS[1].workload._replace(labels=_labels(JOBS[1])), at, 3 * new, new // 2, new, new // 180)
-
-
-def _labels(job: Job) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((*job.workload.labels, *job.pod.labels)))
+        """About 900 generated tokens a second, swinging; three prompt tokens for one that is generated, and batches of 24."""
+        self._tokens = max(self._tokens, int(900 * since_s + 8_000 * (1 - math.cos(2 * math.pi * since_s / 73))))
+        done = 3 * self._tokens, self._tokens // 2, self._tokens, self._tokens // 180
+        yield Served("demo 127.0.0.1:8000", "qwen3-32b", "127.0.0.1:8000", JOBS[1].who, at, *done, self._tokens // 24, 24)
 
 
 def _energy_j(part: Part, since_s: float) -> float:
