@@ -149,7 +149,7 @@ class Posting:
             self._totals.add((shown, *key, "held"), held_uj)
         if not self.own_only:
             self._keep(workload, key, active_uj, held_uj)
-        if self.tokens is not None:
+        if self.tokens is not None and workload in self.tokens.serving:  # of a thousand workloads one is an engine
             self._gather(workload, key, active_uj + held_uj, held_uj)
         if self._price is not None:
             priced = grams(active_uj + held_uj, *self._price)

@@ -50,8 +50,6 @@ class Point(NamedTuple):
 class Serving:
     """State: counts by replica and model, points that wait for energy, energy that waits for a point by device, a fit for each
     component, a book of requests for each model.
-
-    ``kinds``: by device, its component; shared with whoever hands energy over.
     """
 
     def __init__(self, workload: Workload) -> None:
