@@ -287,5 +287,6 @@ def _sane(count: float) -> float:
 
 def _plausible(stretch: Stretch, size: int) -> bool:
     counts = [count for done in stretch.done for count in done]
-    numbers = (*counts, joules(stretch.energy_uj), joules(stretch.held_uj), seconds(stretch.duration_ns))
-    return 1 + len(counts) == size and stretch.duration_ns > 0 and all(0 <= number <= MOST for number in numbers)
+    numbers = (joules(stretch.energy_uj), joules(stretch.held_uj), seconds(stretch.duration_ns))
+    meant = all(0 <= number <= MOST for number in numbers) and all(_sane(count) == count for count in counts)
+    return 1 + len(counts) == size and stretch.duration_ns > 0 and meant

@@ -91,11 +91,9 @@ class TokenBook:
         return Work(serving.named(reading.model), reading.at, *counts, steps=growth.steps or 0)
 
     def energy(self, workload: Workload, key: Lane, kind: str, cell: tuple[int, int], energies_uj: tuple[int, int]) -> None:
-        """What a workload got of a device over the cell, and how much of it for holding it idle, where its idle draw has been
-        seen; of no interest unless it is served."""
-        serving = self.serving.get(workload)
-        if serving is not None and workload.job not in RESERVED:
-            serving.energy(key, kind, cell, energies_uj)
+        """What a served workload got of a device over the cell, and how much of it for holding it idle, where its idle draw has
+        been seen."""
+        self.serving[workload].energy(key, kind, cell, energies_uj)
 
     def close(self, at: Instant) -> list[OfRequest]:
         """Divide what can be divided, and settle requests; gives those that are final."""
