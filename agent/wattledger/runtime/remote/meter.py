@@ -26,6 +26,7 @@ from wattledger.runtime.span_meter import Seen
 __all__ = ["AgentMeter", "Claimed", "Refused", "claimed"]
 
 LOOK_S = 0.25
+SETTLE_S = 2.0
 PING_S = 0.1
 ASKED_AT_ONCE = 1024
 AWAYS = 32
@@ -114,8 +115,9 @@ class AgentMeter:
     # --- figures --------------------------------------------------------------------------------------------------------
 
     def settle(self, spans: Collection[int], *, ended: bool) -> None:
-        """Wait until the agent has closed the cell that ended spans ended in: two intervals at most."""
-        until_ns = clock.now().mono_ns + int(2 * self._interval_s * 1e9)
+        """Wait until the agent has closed the cell that ended spans ended in: two intervals at most, or two seconds (a busy
+        machine is late by more than a short interval)."""
+        until_ns = clock.now().mono_ns + int(max(2 * self._interval_s, SETTLE_S) * 1e9)
         for span in list(spans) if ended else []:
             while span in self._left and self._link.up:
                 wait_ns = until_ns - clock.now().mono_ns
@@ -147,7 +149,8 @@ class AgentMeter:
 
     def notes(self, account: SpanAccount) -> Sequence[str]:
         """What the agent's sensors want said, and when it was away meanwhile."""
-        notes = [] if account.lanes or not self._link.up else [NO_CELL if account.left is None else TOO_MANY]
+        unheard = account.left is None or account.span in self._left  # not: heard, and unknown there
+        notes = [] if account.lanes or not self._link.up else [NO_CELL if unheard else TOO_MANY]
         for start, end in list(self._away):
             if (end is None or end > account.entered) and (account.left is None or start < account.left):
                 notes.append(_away_note(max(start, account.entered), end))
