@@ -115,8 +115,7 @@ class AgentMeter:
     # --- figures --------------------------------------------------------------------------------------------------------
 
     def settle(self, spans: Collection[int], *, ended: bool) -> None:
-        """Wait until the agent has closed the cell that ended spans ended in: two intervals at most, or two seconds (a busy
-        machine is late by more than a short interval)."""
+        """Wait for the cell that ended spans ended in: two intervals at most, or two seconds (a busy machine is late)."""
         until_ns = clock.now().mono_ns + int(max(2 * self._interval_s, SETTLE_S) * 1e9)
         for span in list(spans) if ended else []:
             while span in self._left and self._link.up:
