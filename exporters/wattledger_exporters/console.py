@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from wattledger.core.footprint import gram, joule
+from wattledger.core.figures import gram, joule
 from wattledger.core.model import RESERVED, RETIRED, Workload
 from wattledger.core.totals import Snapshot
 from wattledger.core.units import joules

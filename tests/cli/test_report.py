@@ -40,7 +40,7 @@ def test_the_table_is_narrow_and_says_what_its_columns_are(front: Front, tmp_pat
     names = [f"{long}17", f"{long}18", "日本語のジョブ", "x"]
     got = front("report", "job", "--ledger", str(books(tmp_path, [used(n + 1, job=name) for n, name in enumerate(names)])))
     head, *rows = got.out.splitlines()[:6]
-    assert head.split() == ["job", "energy", "95", "%", "sensed", "location", "95", "%", "inventory"]
+    assert head.split() == ["job", "energy", "95", "%", "sensed", "location", "95", "%", "inventory", "embodied"]
     assert max(len(line) for line in (head, *rows)) <= 100
     short = "pretrain-a-ver...many-nodes-00"
     assert [row.split()[0] for row in rows] == ["x", names[2], f"{short}18", f"{short}17", "all"]
@@ -76,7 +76,7 @@ def test_json_says_its_schema_and_what_is_not_known(front: Front, place: Path) -
     found = report(front, place, "job")
     assert (found["schema"], found["kind"]) == ("wattledger.report/1", "job")
     assert [row["job"] for row in found["rows"]] == ["job-0", "other-job"]
-    assert found["not_known"].keys() == {"market_based", "upstream"}
+    assert found["not_known"].keys() == {"market_based", "upstream", "water_onsite"}
     assert found["total"]["energy_uj"] == round(3.5 * KWH)
 
 

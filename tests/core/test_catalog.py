@@ -22,6 +22,8 @@ CONTRACT = {
     "wattledger_subdevice_energy_joules_total": ("counter", ("device", "component", "inside", "method")),
     "wattledger_device_power_watts": ("gauge", ("device", "component")),
     "wattledger_emissions_grams_total": ("counter", WHO),
+    "wattledger_embodied_emissions_grams_total": ("counter", WHO),
+    "wattledger_water_litres_total": ("counter", (*WHO, "source")),
     "wattledger_tokens_total": ("counter", (*WHO, "kind")),
     "wattledger_requests_total": ("counter", WHO),
     "wattledger_token_energy_joules_total": ("counter", (*WHO, "component", "method", "kind")),

@@ -15,7 +15,8 @@ from tests.core.made import (
 )
 from tests.core.metered import GRID, IDENTITY, footprint, two_seconds
 
-from wattledger.core.footprint import DeviceFootprint, Footprint, gram, iso, joule
+from wattledger.core.figures import gram, joule
+from wattledger.core.footprint import DeviceFootprint, Footprint, iso
 from wattledger.core.model import Factor
 from wattledger.core.uncertainty import Quantity
 

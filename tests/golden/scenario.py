@@ -91,6 +91,10 @@ def _facts() -> Iterator[Sample]:
     yield IdleFloor(PACKAGE.id, "empty", 45_000_000, at(-60.0), 12)
     direct = ("gCO2e/kWh", "direct", "European Environment Agency", "2023", "annual-average", 1.1)
     yield Factor("grid", "DE", 329.0, *direct, "2023-01-01", "2023-12-31")
+    made = ("gCO2e/h", "cradle-to-gate", "NVIDIA PCF HGX H100 / 8", "2025", "pcf", 1.5)
+    yield Factor("embodied", H100.id, 164_000 / 35_040, *made, g95_high=3.5)
+    yield Factor("embodied", "host", 2_500_000 / 43_800, "gCO2e/h", "manufacture", "BLOOM", "2022", "class", 3.0)
+    yield Factor("water_offsite", "DE", 1.95, "L/kWh", "consumed by power stations", "WRI", "2025", "national", 1.5)
 
 
 def _edge(second: float, edge: str) -> Boundary:

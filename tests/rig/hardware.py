@@ -148,11 +148,14 @@ class Gpu:
     gpm_code: int | None = None
     plugged_s: float = 0.0
     faults: tuple[Fault, ...] = ()
+    serial: str = ""
+    part: str = ""
 
     def lines(self) -> Iterator[str]:
         windows = {"usage": self.usage_window_ms, "average": self.average_window_ms, "instant": self.instant_window_ms}
         yield f"uuid {self.uuid}"
         yield f"name {self.name}"
+        yield from (f"{key} {text}" for key, text in (("serial", self.serial), ("part", self.part)) if text)
         for key, ms in windows.items():
             yield f"{key}_window_ns {-1 if ms is None else _ns(ms / 1e3)}"
         for key in ("limit_mw", "default_limit_mw", "max_limit_mw"):

@@ -84,6 +84,13 @@ API nvmlDeviceGetSerial(void *handle, char *out, unsigned size)
     return code ? code : *g->serial ? put_text(out, size, g->serial) : NOT_SUPPORTED;
 }
 
+API nvmlDeviceGetBoardPartNumber(void *handle, char *out, unsigned size)
+{
+    struct gpu *g;
+    int code = gate(handle, &g);
+    return code ? code : *g->part ? put_text(out, size, g->part) : NOT_SUPPORTED;
+}
+
 static int fact(void *handle, unsigned *out, unsigned (*of)(struct gpu *))
 {
     struct gpu *g;

@@ -99,7 +99,7 @@ static void parse_mig(struct gpu *g, char *rest)
 
 static void gpu_line(struct gpu *s, const char *key, char *rest)
 {
-    TEXT(uuid) TEXT(name) TEXT(serial)
+    TEXT(uuid) TEXT(name) TEXT(serial) TEXT(part)
     NUMBER(arch) NUMBER(limit_mw) NUMBER(default_limit_mw) NUMBER(max_limit_mw) NUMBER(mig_mode) NUMBER(clock_mhz)
     NUMBER(has_counter) NUMBER(refresh_ns) NUMBER(phase_ns) NUMBER(usage_window_ns) NUMBER(average_window_ns)
     NUMBER(instant_window_ns) NUMBER(start_mj) NUMBER(latency_ns) NUMBER(mem_total) NUMBER(mem_used)

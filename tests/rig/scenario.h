@@ -46,7 +46,7 @@ struct gpu {
     unsigned index, arch, limit_mw, default_limit_mw, max_limit_mw, mig_mode, mig_util, clock_mhz;
     int gpm_code, lost;                               /* what GPM answers with (0: it works); lost: until NVML starts anew */
     int64_t plugged_ns;                               /* not there before, and not for an NVML that started before */
-    char uuid[96], name[96], serial[32];
+    char uuid[96], name[96], serial[32], part[32];
     struct load board, module, memory;                /* module and memory: n == 0 means not supported */
     int has_counter;
     int64_t refresh_ns, phase_ns;

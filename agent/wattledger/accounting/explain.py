@@ -12,7 +12,7 @@ from wattledger.accounting.price import Price
 from wattledger.accounting.report_ask import Ask, Rules
 from wattledger.accounting.report_slots import PRICED, Slots
 from wattledger.accounting.report_sums import MILLI, UJ_PER_KWH
-from wattledger.accounting.reports import count, report
+from wattledger.accounting.reports import Counted, count, report
 from wattledger.accounting.sums import overlaps
 from wattledger.ledger.books import Books
 from wattledger.ledger.query import Priced, Scope
@@ -66,11 +66,15 @@ class Figure(NamedTuple):
 def explain(books: Books, ask: Ask, rules: Rules | None = None, *, basis: str = "operational") -> Figure:
     """The figure of a report's total by one basis (of ``report_slots.PRICED``).  Raises what ``report`` raises."""
     rules = rules or Rules()
-    found = report(books, ask, rules)
+    found = report(books, ask, rules._replace(embodied=False))
     counted = count(books, Scope(ask.kind, ask.name, ask.from_s, ask.to_s), ask, rules, apart=True)
     sums = found.total.sums
-    slots = _slots(counted.rows, counted.slots, PRICED.index(basis))
-    return Figure(ask, basis, slots, sums.energy_uj(), sums.emitted_ug(basis), found.notes)
+    return Figure(ask, basis, slots_of(counted, basis), sums.energy_uj(), sums.emitted_ug(basis), found.notes)
+
+
+def slots_of(counted: Counted, basis: str) -> tuple[Slot, ...]:
+    """The energy of a scope that was counted with its prices ``apart``, under each price of one basis, in the order of time."""
+    return _slots(counted.rows, counted.slots, PRICED.index(basis))
 
 
 def total(slots: Sequence[Slot]) -> tuple[Fraction, Fraction]:

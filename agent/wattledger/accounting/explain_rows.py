@@ -10,6 +10,9 @@ from typing import Any
 from wattledger.accounting.explain import Figure, Slot, total
 from wattledger.accounting.explain_fact import Correcting, Story, Version
 from wattledger.accounting.explain_tokens import Division
+from wattledger.accounting.explain_water import WaterFigure, Wet
+from wattledger.accounting.explain_water import total as total_water
+from wattledger.accounting.report_ask import Ask
 from wattledger.accounting.report_rows import EMISSIONS
 from wattledger.accounting.report_sums import MILLI, UG_PER_G
 from wattledger.accounting.reports import iso_time
@@ -18,15 +21,15 @@ from wattledger.ledger.columns import TOKENS
 SCHEMA = "wattledger.explain/1"
 BASES = EMISSIONS  # name in the answer → basis
 FORMULA = "energy_uj x ug_per_kwh x pue / 3.6e12 = emitted_ug"
+WATER_FORMULA = {
+    "onsite": "energy_uj x ul_per_kwh (WUE) / 3.6e12 = water_ul",
+    "offsite": "energy_uj x pue x ul_per_kwh (EWIF) / 3.6e12 = water_ul",
+}
 
 
 def figure_dict(found: Figure) -> dict[str, Any]:
     """A report's figure."""
-    ask = found.ask
-    said: dict[str, Any] = {"schema": SCHEMA, "of": "report", "kind": ask.kind}
-    times = {"from": ask.from_s, "to": ask.to_s, "as_of": ask.as_of_s}
-    said |= {word: iso_time(time_s) for word, time_s in times.items() if time_s is not None}
-    said |= {"name": ask.name} if ask.name is not None else {}
+    said = asked_dict(found.ask)
     said |= {"basis": next(name for name, basis in BASES.items() if basis == found.basis), "formula": FORMULA}
     said["slots"] = [slot_dict(slot) for slot in found.slots]
     known = any(slot.is_priced for slot in found.slots)
@@ -35,6 +38,36 @@ def figure_dict(found: Figure) -> dict[str, Any]:
     said["equal"] = found.is_equal
     said["notes"] = list(found.notes)
     return said
+
+
+def asked_dict(ask: Ask) -> dict[str, Any]:
+    """What report is explained."""
+    said: dict[str, Any] = {"schema": SCHEMA, "of": "report", "kind": ask.kind}
+    times = {"from": ask.from_s, "to": ask.to_s, "as_of": ask.as_of_s}
+    said |= {word: iso_time(time_s) for word, time_s in times.items() if time_s is not None}
+    return said | ({"name": ask.name} if ask.name is not None else {})
+
+
+def water_dict(found: WaterFigure) -> dict[str, Any]:
+    """A report's litres."""
+    said = asked_dict(found.ask) | {"basis": f"water_{found.where}", "formula": WATER_FORMULA[found.where]}
+    said["slots"] = [_wet(slot) for slot in found.slots]
+    known = any(slot.litres is not None for slot in found.slots)
+    for name, (energy_uj, water_ul) in (("sum", total_water(found.slots)), ("report", (found.reported_uj, found.reported_ul))):
+        said[name] = {"energy_uj": exact(energy_uj)} | ({"water_ul": exact(water_ul)} if known else {})
+        said[name] |= {"water_l": float(water_ul / UG_PER_G)} if known else {}
+    return said | {"equal": found.is_equal, "notes": list(found.notes)}
+
+
+def _wet(slot: Wet) -> dict[str, Any]:
+    said: dict[str, Any] = {"facts": slot.facts, "energy_uj": exact(slot.energy_uj)}
+    litres = slot.litres
+    if litres is None:
+        return said
+    said |= {name: value for name in ("zone", "boundary", "quality", "origin", "version") if (value := getattr(litres, name))}
+    said |= {"ul_per_kwh": litres.ul_per_kwh, "interval_95": {"down": litres.g95, "up": litres.g95_high or litres.g95}}
+    said |= {"pue": slot.pue_milli / MILLI} if slot.pue_milli else {}
+    return said | {"water_ul": exact(slot.water_ul)}
 
 
 def slot_dict(slot: Slot) -> dict[str, Any]:

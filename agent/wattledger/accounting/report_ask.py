@@ -7,6 +7,7 @@ from wattledger.accounting.tariffs import Tariff
 
 HOUR_S = 3600
 DAY_S = 86_400
+YEAR_H = 8760
 KINDS = ("job", "model", "device", "host", "day")
 BUCKETS_S = {"hour": HOUR_S, "day": DAY_S}
 
@@ -48,6 +49,11 @@ class Rules(NamedTuple):
     """``zone``: of energy whose zone the books do not say (empty: the world).  ``providers``: whose word goes first.
 
     ``settle_s``: after it, no revision is expected.  ``coverage_rows``: above so many rows the time seen is not worked out.
+    ``wue``: litres that sites evaporate for a kWh of IT energy, 0: not known; ``hydro``: whether reservoirs' water is counted.
+
+    ``embodied``: whether lines have their share of what made the machines, by the method ``allocation`` (``embodied.methods``), of
+    which one needs ``prices``, (job, per hour).  Without passports: ``host_kg`` that the host took to make (0: estimated), and the
+    service lives of hosts and of accelerators.
     """
 
     zone: str = ""
@@ -55,3 +61,11 @@ class Rules(NamedTuple):
     settle_s: int = 72 * HOUR_S
     tariff: Tariff | None = None
     coverage_rows: int = 30_000_000
+    wue: float = 0.0
+    hydro: Literal["allocate", "exclude"] = "allocate"
+    embodied: bool = True
+    allocation: str = "reserved"
+    prices: tuple[tuple[str, float], ...] = ()
+    host_kg: float = 0.0
+    host_life_h: float = 5 * YEAR_H
+    gpu_life_h: float = 4 * YEAR_H

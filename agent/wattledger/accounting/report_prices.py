@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from wattledger.accounting import prices, scope2, tariffs
+from wattledger.accounting import prices, scope2, tariffs, water
 from wattledger.accounting.price import Price
 from wattledger.accounting.report_ask import HOUR_S, Ask, Rules
 from wattledger.accounting.report_slots import Lists
@@ -46,9 +46,11 @@ def price_lists(windows: Sequence[Window], used: Sequence[Used], known: Sequence
         upstream = prices.beside_direct(prices.upstream(named, *span, known, **of), operational)  # type: ignore[arg-type]
         marginal = prices.marginal(named, *span, known, **of) if ask.marginal else ()  # type: ignore[arg-type]
         priced = market.prices(named) if market is not None else ()
-        lists[zone] = Lists(operational, prices.inventory(named, *span), upstream, priced, marginal, rates)
-    notes = tuple(f"market-based: {each.text}" for each in market.disclosures) if market is not None else ()
-    return PriceLists(lists, "" if market is not None else NO_CONTRACTS, notes)
+        litres = water.water_of(named, rules)
+        lists[zone] = Lists(operational, prices.inventory(named, *span), upstream, priced, marginal, rates, litres)
+    notes = [f"market-based: {each.text}" for each in market.disclosures] if market is not None else []
+    notes += water.disclosures({zone or rules.zone for zone in zones}, rules)
+    return PriceLists(lists, "" if market is not None else NO_CONTRACTS, tuple(notes))
 
 
 def _span(windows: Sequence[Window | Used]) -> Span:

@@ -6,8 +6,10 @@ What is not known is absent, never zero.  Ints stay ints; every quantity is ``{v
 from collections.abc import Mapping
 from typing import Any
 
+from wattledger.accounting.embodied.report_rows import add_embodied, embodied_not_known, embodied_words
 from wattledger.accounting.report_sums import UG_PER_G, UJ_PER_J, Sums, parts
 from wattledger.accounting.report_token_rows import share_row, token_row
+from wattledger.accounting.report_water_rows import water_not_known, water_row
 from wattledger.accounting.reports import Line, Report, iso_day, iso_time
 from wattledger.ledger.query import GROUPS
 
@@ -40,6 +42,7 @@ def to_dict(found: Report) -> dict[str, Any]:
         part = found.coverage.part(found.total.hosts or None)
         said["total"] |= {"coverage": part} if part is not None else {}
         said["gaps"] = {"count": found.coverage.gaps, "seconds": found.coverage.gaps_ms / 1000}
+    said |= embodied_words(found.embodied)
     said["not_known"] = _not_known(found)
     said["notes"] = list(found.notes)
     return said
@@ -52,7 +55,8 @@ def _not_known(found: Report) -> dict[str, str]:
         why["upstream"] = "no source gives both the direct and the life-cycle factor of these zones"
     if found.ask.marginal and not found.total.sums.of("marginal energy"):
         why["marginal"] = "no provider said any marginal intensity of these zones and times"
-    return why
+    why |= embodied_not_known(found.embodied, found.total.made)
+    return why | water_not_known(found.total.sums)
 
 
 def names(found: Report, line: Line) -> dict[str, str]:
@@ -90,6 +94,8 @@ def _row(found: Report, line: Line, *, shared: bool) -> dict[str, Any]:
             said["measured_fraction"] = float(measured / energy_uj)
         said["held_j"] = float(sum(sums.of("held").values()) / UJ_PER_J)
         said |= _emissions(found, sums, shared=shared)
+        said |= water_row(sums, shared=shared)
+        add_embodied(said, line, found.embodied, shared=shared)
         if sums.currency and not sums.missing("cost"):
             said["cost"] = {"value": float(sums.cost_micro() / 1_000_000), "currency": sums.currency}
     # Joules per token are a job's, a model's: all that a fleet drew over all its tokens would be neither's.

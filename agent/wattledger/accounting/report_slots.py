@@ -12,6 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from wattledger.accounting.price import Price, Rate
 from wattledger.accounting.report_ask import Ask
+from wattledger.accounting.water import DRY, Both
 from wattledger.ledger.query import Window
 
 T = TypeVar("T", Price, Rate)
@@ -19,7 +20,10 @@ PRICED = ("operational", "inventory", "upstream", "market", "marginal")
 
 
 class Lists(NamedTuple):
-    """A zone's prices by basis, sorted and disjoint, and the rates of money; where a list has a hole, that basis is not known."""
+    """A zone's prices by basis, sorted and disjoint, and the rates of money; where a list has a hole, that basis is not known.
+
+    ``water``: what a kWh takes, at any time.
+    """
 
     operational: Sequence[Price] = ()
     inventory: Sequence[Price] = ()
@@ -27,17 +31,24 @@ class Lists(NamedTuple):
     market: Sequence[Price] = ()
     marginal: Sequence[Price] = ()
     cost: Sequence[Rate] = ()
+    water: Both = DRY
+
+    def timed(self) -> tuple[Sequence[Price], ...]:
+        """The lists of prices, in the order of ``PRICED``."""
+        return self.operational, self.inventory, self.upstream, self.market, self.marginal
 
 
 class Combo(NamedTuple):
     """What the energy of one slot has in common: when (``None``: not asked), and for each of ``PRICED`` the price's class.
 
-    A class is a price without its time and value.  ``currency``: empty where the cost is not known.
+    A class is a price without its time and value.  ``currency``: empty where the cost is not known.  ``water`` does not change with
+    time, so it stands here with its value, and no slot has to be multiplied by it.
     """
 
     bucket_s: int | None
     classes: tuple[Price | None, ...]
     currency: str
+    water: Both = DRY
 
 
 class Cell(NamedTuple):
@@ -107,14 +118,15 @@ class _Steps(NamedTuple):
         """The edges of all steps, and what holds between each and the next."""
         edges = self._edges()
         cells = []
-        cursors = [_Cursor(prices) for prices in self.lists[:-1]]
+        cursors = [_Cursor(prices) for prices in self.lists.timed()]
         money = _Cursor(self.lists.cost)
         for edge_s in edges[:-1]:
             prices = [cursor.at(edge_s) for cursor in cursors]
             rate = money.at(edge_s)
             bucket = self.ask.bucket_s
             classes = tuple(_class(price, basis) for price, basis in zip(prices, PRICED, strict=True))
-            combo = Combo(None if bucket is None else edge_s - edge_s % bucket, classes, rate.currency if rate else "")
+            bucket_s = None if bucket is None else edge_s - edge_s % bucket
+            combo = Combo(bucket_s, classes, rate.currency if rate else "", self.lists.water)
             values = (*(price.ug_per_kwh if price else 0 for price in prices), rate.micro_per_kwh if rate else 0)
             number = len(made.combos) if self.apart else numbers.setdefault(combo, len(made.combos))
             if number == len(made.combos):
@@ -125,9 +137,9 @@ class _Steps(NamedTuple):
 
     def _edges(self) -> list[int]:
         edges = {self.begin_s, self.end_s}
-        for timed in self.lists:
-            for each in timed:
-                edges.update((each.start_s, each.start_s + each.length_s))
+        windows = [(each.start_s, each.length_s) for timed in self.lists.timed() for each in timed]
+        for start_s, length_s in (*windows, *((rate.start_s, rate.length_s) for rate in self.lists.cost)):
+            edges.update((start_s, start_s + length_s))
         if self.ask.bucket_s is not None:
             first_s = self.begin_s - self.begin_s % self.ask.bucket_s
             edges.update(range(first_s, self.end_s, self.ask.bucket_s))

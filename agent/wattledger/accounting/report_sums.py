@@ -14,6 +14,7 @@ from wattledger.accounting.price import Price
 from wattledger.accounting.prices import ANNUAL, HELD_DRIFT_G95, HELD_G95, LIVE_G95, used_for
 from wattledger.accounting.report_ask import DAY_S, HOUR_S
 from wattledger.accounting.report_slots import PRICED, Combo
+from wattledger.accounting.water import WATER, Litres, Where
 from wattledger.core.uncertainty import Quantity, Term, total
 from wattledger.factors import gains
 from wattledger.factors.grid.annual import time_mismatch_g95
@@ -24,6 +25,7 @@ UJ_PER_J = 1_000_000
 UG_PER_G = 1_000_000
 UJ_PER_KWH = 3_600_000_000_000
 MILLI = 1000
+TO_G, TO_KWH = Fraction(1, MILLI * UJ_PER_KWH * UG_PER_G), Fraction(1, MILLI * UJ_PER_KWH)  # of products with PUE in thousandths
 # Of a rolled-up day: what is as good as the widest that was (a value held for six hours), and the widest year's average.
 ROLLED_G95 = exp(sqrt(log(HELD_G95) ** 2 + log(HELD_DRIFT_G95) ** 2))
 ANNUAL_G95 = 1.30
@@ -41,14 +43,14 @@ class Cause(NamedTuple):
     """Whose error a part of a sum shares: ``of`` one sensor, price class or PUE, for one basis (``energy``: joules)."""
 
     basis: str
-    of: Sensor | Price | int | str
+    of: Sensor | Price | Litres | int | str
 
 
 class Sums:
     """Sums of one line.  State: by what is summed and by denominator, ints; the time that it was used in."""
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, object], dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        self._sums: dict[str, dict[object, dict[int, int]]] = defaultdict(_by_cause)
         self._span_s: tuple[int, int] | None = None
         self.facts = 0
         self.currency = ""
@@ -57,33 +59,48 @@ class Sums:
         """Add what the books say of one sensor and price class."""
         sensor, den = Sensor(row.component, row.device_model, row.method), row.den
         pue = row.pue_milli or MILLI
-        self._sums["energy", sensor][den] += row.energy
-        self._sums["pue", row.pue_milli][den] += row.energy
-        self._sums["spread", ""][den] += row.spread
+        self._sums["energy"][sensor][den] += row.energy
+        self._sums["pue"][row.pue_milli][den] += row.energy
+        self._sums["spread"][""][den] += row.spread
         if row.use == "held":
-            self._sums["held", ""][den] += row.energy
+            self._sums["held"][""][den] += row.energy
         classes = combo.classes if not row.priced_by else (_rolled(row.priced_by), *combo.classes[1:])
         for basis, value, price in zip(PRICED, row.bases, classes, strict=False):
             if price is None:
-                self._sums[f"{basis} missing", ""][den] += row.energy
+                self._sums[f"{basis} missing"][""][den] += row.energy
                 continue
-            self._sums[f"{basis} energy", price][den] += row.energy
-            self._sums[f"{basis} price", price][den] += value * pue
-            self._sums[f"{basis} sensor", sensor][den] += value * pue
-            self._sums[f"{basis} pue", row.pue_milli][den] += value * pue
+            self._sums[f"{basis} energy"][price][den] += row.energy
+            self._sums[f"{basis} price"][price][den] += value * pue
+            self._sums[f"{basis} sensor"][sensor][den] += value * pue
+            self._sums[f"{basis} pue"][row.pue_milli][den] += value * pue
+        self._add_water(row, sensor, combo)
         if combo.currency:
             self.currency = combo.currency
-            self._sums["cost", ""][den] += row.bases[-1] * pue
+            self._sums["cost"][""][den] += row.bases[-1] * pue
         else:
-            self._sums["cost missing", ""][den] += row.energy
+            self._sums["cost missing"][""][den] += row.energy
         self._span(row.first_s, row.last_s)
         self.facts += row.rows
 
+    def _add_water(self, row: Priced, sensor: Sensor, combo: Combo) -> None:
+        for where, litres in zip(WATER, combo.water, strict=True):
+            if litres is None:
+                self._sums[f"{where} missing"][""][row.den] += row.energy
+                continue
+            # What a site evaporates is said by the kWh of IT energy; power stations make what the building draws.
+            pue_milli = row.pue_milli if where == "offsite" else 0
+            value = row.energy * litres.ul_per_kwh * (pue_milli or MILLI)
+            self._sums[f"{where} energy"][litres][row.den] += row.energy
+            for of, cause in (("price", litres), ("sensor", sensor), ("pue", pue_milli)):
+                self._sums[f"{where} {of}"][cause][row.den] += value
+
     def merge(self, other: "Sums") -> None:
         """Add another line's sums."""
-        for key, by_den in other._sums.items():
-            for den, value in by_den.items():
-                self._sums[key][den] += value
+        for family, causes in other._sums.items():
+            mine = self._sums[family]
+            for cause, by_den in causes.items():
+                for den, value in by_den.items():
+                    mine[cause][den] += value
         if other._span_s is not None:
             self._span(*other._span_s)
         self.facts += other.facts
@@ -108,8 +125,7 @@ class Sums:
         """The exact sums of a family, by cause."""
         found = {
             cause: sum((Fraction(value, den) for den, value in by_den.items()), Fraction(0))
-            for (name, cause), by_den in self._sums.items()
-            if name == family
+            for cause, by_den in self._sums.get(family, {}).items()
         }
         return dict(sorted(found.items(), key=lambda each: repr(each[0])))
 
@@ -120,6 +136,10 @@ class Sums:
     def emitted_ug(self, basis: str) -> Fraction:
         """All its micrograms by one basis, PUE applied where it is known."""
         return sum(self.of(f"{basis} price").values(), Fraction(0)) / (MILLI * UJ_PER_KWH)
+
+    def water_ul(self, where: Where) -> Fraction:
+        """All its microlitres there, PUE applied where it is known."""
+        return self.emitted_ug(where)
 
     def cost_micro(self) -> Fraction:
         """Millionths of the currency."""
@@ -138,24 +158,45 @@ class Sums:
     def emissions_g(self, basis: str, *, shared: bool) -> Quantity:
         """Grams by one basis."""
         grams = float(self.emitted_ug(basis) / UG_PER_G)
-        scale = Fraction(1, MILLI * UJ_PER_KWH * UG_PER_G)
-        sensors = self.of(f"{basis} sensor").items()
-        low, high = [_total(_term(v * scale, f"{s}", _gain(s, self.used_s)) for s, v in sensors)] * 2
-        families = [(low, high)]
-        classes = [(price, _for_use(price, basis, self.used_s), v * scale) for price, v in self.of(f"{basis} price").items()]
-        lows = _total(_term(v, price.cause, used.g95) for price, used, v in classes)
-        highs = _total(_term(v, price.cause, used.g95_high or used.g95) for price, used, v in classes)
-        families.append((lows, highs))
-        pues = [_term(v * scale, f"{pue}", CONFIGURED_PUE_G95 if pue else 1.0) for pue, v in self.of(f"{basis} pue").items()]
-        families.append((_total(pues),) * 2)
+        sensors = _total(_term(v * TO_G, f"{s}", _gain(s, self.used_s)) for s, v in self.of(f"{basis} sensor").items())
+        pues = _by_pue(self.of(f"{basis} pue"), TO_G)
+        families = [(sensors, sensors), self._by_price(basis), (pues, pues)]
         if shared:
             families.append((self._spread_of(grams),) * 2)
         return _product(grams, families)
+
+    def drawn_kwh(self, *, shared: bool) -> Quantity:
+        """What the building drew for it: PUE applied where it is known."""
+        drawn = {pue: uj * (pue or MILLI) for pue, uj in self.of("pue").items()}
+        value, energy_j = float(sum(drawn.values(), Fraction(0)) * TO_KWH), self.energy_j(shared=shared)
+        sensed = Quantity(*(end * value / energy_j.value if energy_j.value else 0.0 for end in energy_j))
+        pues = _by_pue(drawn, TO_KWH)
+        return _product(value, [(sensed, sensed), (pues, pues)])
+
+    def intensity_g_per_kwh(self, basis: str) -> Quantity:
+        """Grams for each kWh that the building drew, as sure as the prices are."""
+        drawn_kwh = self.drawn_kwh(shared=False).value
+        grams = _product(float(self.emitted_ug(basis) / UG_PER_G), [self._by_price(basis)])
+        return Quantity(*(end / drawn_kwh if drawn_kwh else 0.0 for end in grams))
+
+    def _by_price(self, basis: str) -> tuple[Quantity, Quantity]:
+        """Grams as sure as their prices: by the lower intervals, and by the upper."""
+        classes = [(price, _for_use(price, basis, self.used_s), v * TO_G) for price, v in self.of(f"{basis} price").items()]
+        lows = _total(_term(v, price.cause, used.g95) for price, used, v in classes)
+        return lows, _total(_term(v, price.cause, used.g95_high or used.g95) for price, used, v in classes)
+
+    def water_l(self, where: Where, *, shared: bool) -> Quantity:
+        """Litres consumed there: microlitres are to litres what micrograms are to grams."""
+        return self.emissions_g(where, shared=shared)
 
     def _spread_of(self, grams: float) -> Quantity:
         energy, spread = self.energy_uj(), sum(self.of("spread").values(), Fraction(0))
         part = float(spread / energy) if energy else 0.0
         return Quantity(grams, max(0.0, grams * (1 - part)), grams * (1 + part))
+
+
+def _by_cause() -> dict[object, dict[int, int]]:
+    return defaultdict(lambda: defaultdict(int))
 
 
 def parts(sums: Mapping[Any, Fraction], word: str) -> dict[str, float]:
@@ -174,6 +215,11 @@ def _product(value: float, families: Sequence[tuple[Quantity, Quantity]]) -> Qua
     down = sum(log(value / low.low) ** 2 if low.low > 0 else inf for low, _ in families)
     up = sum(log(high.high / value) ** 2 for _, high in families)
     return Quantity(value, value * exp(-sqrt(down)), value * exp(sqrt(up)))
+
+
+def _by_pue(sums: Mapping[int, Fraction], scale: Fraction) -> Quantity:
+    """A sum, as sure as its PUEs."""
+    return _total(_term(v * scale, f"{pue}", CONFIGURED_PUE_G95 if pue else 1.0) for pue, v in sums.items())
 
 
 def _total(terms: Iterable[Term]) -> Quantity:

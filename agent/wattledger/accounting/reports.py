@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
+from wattledger.accounting.embodied.booking import Embodieds, embodied
+from wattledger.accounting.embodied.made import Made, together
 from wattledger.accounting.report_ask import BUCKETS_S, DAY_S, Ask, Rules, of_day
 from wattledger.accounting.report_coverage import Coverage, coverage
 from wattledger.accounting.report_prices import PriceLists, contract_time, has_market, price_lists
@@ -20,6 +22,7 @@ from wattledger.ledger.books import Books
 from wattledger.ledger.query import Priced, Scope, Worked
 
 Group = tuple[str, ...]
+Place = tuple[Group, int | None]  # a line, or a piece of it by its start
 NO_WORK = (0, 0, 0, 0)
 
 
@@ -34,7 +37,8 @@ class UnknownName(ValueError):
 class Line(NamedTuple):
     """One row: of a ``group`` or, with ``bucket_s``, of a piece of its time.  ``work`` in the order of ``WorkFact``'s counts.
 
-    ``tokens``: of a model whose energy was divided among them; ``shares``: by tenant, where that was asked for.
+    ``tokens``: of a model whose energy was divided among them; ``shares``: by tenant, where that was asked for.  ``made``: its part
+    of what it took to make the machines, ``None`` where that is not known.
     """
 
     group: Group
@@ -46,6 +50,7 @@ class Line(NamedTuple):
     pieces: tuple["Line", ...] = ()
     tokens: Tokens | None = None
     shares: tuple[Share, ...] = ()
+    made: Made | None = None
 
 
 class Report(NamedTuple):
@@ -58,6 +63,7 @@ class Report(NamedTuple):
     true_up_ug: Fraction | None
     why_no_market: str
     notes: tuple[str, ...]
+    embodied: Embodieds | None = None
 
 
 class Counted(NamedTuple):
@@ -82,11 +88,12 @@ def report(books: Books, ask: Ask, rules: Rules | None = None) -> Report:
     tokens = tokens_of(books, ask, rules, sums)
     if ask.name is not None and not counted.rows and not work and not tokens.tokens:
         _check_name(books, ask)
-    lines = _lines(ask, sums, work, tokens, books)
+    made = embodied(books, ask, rules) if rules.embodied else None
+    lines = _lines(ask, sums, work, (tokens, made.lines() if made is not None else {}), books)
     total = _total(lines)
     covered = _coverage(books, scope, rules)
-    notes = (*_notes(books, ask, counted, covered, rules), *_token_notes(lines))
-    return Report(ask, lines, total, covered, _true_up(ask, total.sums), counted.lists.why_no_market, notes)
+    notes = (*_notes(books, ask, counted, covered, rules), *_token_notes(lines), *(made.notes if made is not None else ()))
+    return Report(ask, lines, total, covered, _true_up(ask, total.sums), counted.lists.why_no_market, notes, made)
 
 
 def count(books: Books, scope: Scope, ask: Ask, rules: Rules, *, apart: bool = False) -> Counted:
@@ -119,8 +126,9 @@ def _sums(ask: Ask, counted: Counted) -> dict[tuple[Group, int | None], Sums]:
 
 
 def _lines(
-    ask: Ask, sums: Mapping[tuple[Group, int | None], Sums], work: Sequence[Worked], tokens: Found, books: Books
+    ask: Ask, sums: Mapping[Place, Sums], work: Sequence[Worked], beside: tuple[Found, Mapping[Place, Made]], books: Books
 ) -> tuple[Line, ...]:
+    tokens, made = beside
     done: dict[tuple[Group, int | None], tuple[int, ...]] = {}
     for each in work:
         bucket = each.bucket_s if ask.bucket_s is not None else None
@@ -129,8 +137,9 @@ def _lines(
     hosts = _by_group(ask, query.hosts(books.connection, _scope(ask)))
     runs = _by_group(ask, query.runs(books.connection, _scope(ask)))
     by_group: dict[Group, list[Line]] = {}
-    for key in sorted({*sums, *done, *tokens.tokens}, key=lambda key: (key[0], key[1] or 0)):
-        piece = Line(*key, sums.get(key, Sums()), done.get(key, NO_WORK), tokens=tokens.tokens.get(key))
+    made = {(_group(ask, group, bucket), bucket): each for (group, bucket), each in made.items()}
+    for key in sorted({*sums, *done, *tokens.tokens, *made}, key=lambda key: (key[0], key[1] or 0)):
+        piece = Line(*key, sums.get(key, Sums()), done.get(key, NO_WORK), tokens=tokens.tokens.get(key), made=made.get(key))
         by_group.setdefault(key[0], []).append(piece)
     lines = []
     for group, pieces in by_group.items():
@@ -173,7 +182,7 @@ def _total(lines: Sequence[Line]) -> Line:
         whole.merge(line.sums)
         work = tuple(a + b for a, b in zip(work, line.work, strict=True))  # type: ignore[assignment]
     hosts = sorted({host for line in lines for host in line.hosts})
-    return Line((), None, whole, work, tuple(hosts))
+    return Line((), None, whole, work, tuple(hosts), made=together(line.made for line in lines))
 
 
 def _coverage(books: Books, scope: Scope, rules: Rules) -> Coverage | None:

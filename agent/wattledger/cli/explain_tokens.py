@@ -5,7 +5,7 @@ from typing import Any
 
 from wattledger.accounting.explain_tokens import Amount, Division
 from wattledger.accounting.reports import iso_time
-from wattledger.core.footprint import joule
+from wattledger.core.figures import joule
 from wattledger.core.units import UJ_PER_J
 from wattledger.ledger.columns import KINDS_UJ, TOKENS, unescaped
 

@@ -7,15 +7,19 @@ from typing import Any
 
 from wattledger.accounting.explain import Figure, Slot, total
 from wattledger.accounting.explain_fact import Story, Version
-from wattledger.accounting.explain_rows import BASES
+from wattledger.accounting.explain_rows import BASES, WATER_FORMULA
+from wattledger.accounting.explain_water import WaterFigure, Wet
+from wattledger.accounting.explain_water import total as total_water
+from wattledger.accounting.report_ask import Ask
 from wattledger.accounting.report_sums import MILLI, UG_PER_G
 from wattledger.accounting.reports import iso_time
 from wattledger.cli.explain_tokens import allocation_headline, division_lines, named
-from wattledger.core.footprint import digits, gram, joule
+from wattledger.core.figures import digits, gram, joule, litre
 from wattledger.core.units import UJ_PER_J
 from wattledger.ledger.columns import KEYED, TOKENS
 
 SHOWN = 24  # lines of slots
+OFF = "NOT EQUAL: a bug; please report it"
 FORMULA = "uJ x ug/kWh x PUE / 3.6e12 = ug CO2e"
 _SAID_ELSEWHERE = ("fact", "recorded_s", "corrects", "because")
 _WHO = ("host", "device", "device_model", "component", "job", "model", "run", "use", "method", "meter", "zone")
@@ -23,12 +27,9 @@ _WHO = ("host", "device", "device_model", "component", "job", "model", "run", "u
 
 def figure_lines(found: Figure, *, every: bool) -> Iterator[str]:
     """A report's figure: its slots, their sum, and whether the report says the same."""
-    ask, slots = found.ask, found.slots
+    slots = found.slots
     basis = next(name for name, each in BASES.items() if each == found.basis)
-    times = {"from": ask.from_s, "to": ask.to_s, "as of": ask.as_of_s}
-    when = ", ".join(f"{word} {iso_time(time_s)}" for word, time_s in times.items() if time_s is not None)
-    of = f"{ask.kind} {ask.name}" if ask.name is not None else ask.kind
-    yield f"{of}{f' ({when})' if when else ''}, {basis.replace('_', ' ')}: {FORMULA}"
+    yield f"{asked_words(found.ask)}, {basis.replace('_', ' ')}: {FORMULA}"
     if not slots:
         yield "  nothing was metered in that time: not known"
         return
@@ -40,6 +41,41 @@ def figure_lines(found: Figure, *, every: bool) -> Iterator[str]:
     yield from _sums(found)
     for note in found.notes:
         yield f"note: {note}"
+
+
+def water_lines(found: WaterFigure) -> Iterator[str]:
+    """A report's litres: each figure of water with its energy, their sum, and whether the report says the same."""
+    yield f"{asked_words(found.ask)}, water {found.where}: {WATER_FORMULA[found.where]}"
+    if not found.slots:
+        yield "  nothing was metered in that time: not known"
+        return
+    yield from _aligned([_wet_cells(slot) for slot in found.slots])
+    energy_uj, water_ul = total_water(found.slots)
+    known = any(slot.litres is not None for slot in found.slots)
+    much = f" = {_number(water_ul)} ul = {litre(float(water_ul / UG_PER_G))}" if known else ", its litres are not known"
+    yield f"  sum              {_number(energy_uj)} uJ{much}"
+    said = f" = {_number(found.reported_ul)} ul" if known else ", without litres"
+    yield f"  the report says  {_number(found.reported_uj)} uJ{said}: {'exactly equal' if found.is_equal else OFF}"
+    for note in found.notes:
+        yield f"note: {note}"
+
+
+def _wet_cells(slot: Wet) -> list[str]:
+    litres = slot.litres
+    facts = f"({slot.facts} fact{'' if slot.facts == 1 else 's'})"
+    cells = [(litres.zone if litres is not None else "") or "(no zone)", f"{_number(slot.energy_uj)} uJ", facts]
+    if litres is None:
+        return [*cells, "", "", "", "not known"]
+    pue = f"x {slot.pue_milli / MILLI:g}" if slot.pue_milli else ""
+    source = " ".join(word for word in (litres.quality, litres.boundary, litres.origin, litres.version) if word)
+    return [*cells, f"x {litres.ul_per_kwh:,} ul/kWh".replace(",", " "), pue, f"= {_number(slot.water_ul)} ul", source]
+
+
+def asked_words(ask: Ask) -> str:
+    """What report is explained."""
+    times = {"from": ask.from_s, "to": ask.to_s, "as of": ask.as_of_s}
+    when = ", ".join(f"{word} {iso_time(time_s)}" for word, time_s in times.items() if time_s is not None)
+    return (f"{ask.kind} {ask.name}" if ask.name is not None else ask.kind) + (f" ({when})" if when else "")
 
 
 def _sums(found: Figure) -> Iterator[str]:
@@ -92,8 +128,16 @@ def _headline(row: dict[str, Any]) -> str:
             return f"withdraws {row['corrects']}"
         case "key":
             return "explains what a key's number stands for"
+        case "asset":
+            said = json.loads(row["body"])
+            return f"{said['event']} of asset {_plain(said['asset'])}, {iso_time(said['at_s'])}"
         case kind:
             return f"a {kind} fact"
+
+
+def _plain(text: str) -> str:
+    """A user's word: it commands no terminal."""
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def _window(row: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from wattledger.cli import fail, grid_best, grid_history, grid_now
+from wattledger.cli import fail, grid_best, grid_history, grid_now, grid_water
 from wattledger.cli import grid_lines as lines
 from wattledger.cli.groups import Nearest
 from wattledger.factors.grid import annual
@@ -23,12 +23,16 @@ for subcommand in (grid_now.command, grid_history.command, grid_best.command):
 
 @command.command("zones", short_help="List the zones.")
 @click.argument("text", required=False)
+@click.option("--water", is_flag=True, help="Water beside carbon, both ways of counting hydro power, with ranks.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of zones with their factors.")
-def zones(text: str | None, as_json: bool) -> None:
+def zones(text: str | None, water: bool, as_json: bool) -> None:
     """List the zones; with TEXT, those whose code or name contains it."""
     found = [zone for zone in annual.zones(today()) if text is None or _matches(zone, text)]
     if text is not None and not found:
         found = [_lookup(text)]  # a country's other name or code (deu), or one line with the nearest right ones
+    if water:
+        grid_water.table(found, as_json=as_json)
+        return
     if as_json:
         click.echo(json.dumps([_zone_dict(zone) for zone in found], ensure_ascii=False))
         return
@@ -41,18 +45,22 @@ def zones(text: str | None, as_json: bool) -> None:
 
 @command.command("show", short_help="Everything known of one zone.")
 @click.argument("zone")
+@click.option("--water", is_flag=True, help="The water of its power stations too, both ways of counting hydro power.")
 @click.option("--json", "as_json", is_flag=True, help="The zone with its factors as JSON.")
-def show(zone: str, as_json: bool) -> None:
+def show(zone: str, water: bool, as_json: bool) -> None:
     """Everything known of ZONE, by code or by name (DE, deu, Germany): each factor, its source, how old, how sure."""
     found = _lookup(zone)
     if as_json:
-        click.echo(json.dumps(_zone_dict(found), ensure_ascii=False))
+        said = _zone_dict(found) | (grid_water.as_dict(found) if water else {})
+        click.echo(json.dumps(said, ensure_ascii=False))
         return
     click.echo(f"{found.zone}  {found.name}")
     for factor in (found.direct, found.lifecycle, found.upstream):
         if factor is not None:
             lines.show(lines.factor_lines(factor, today()))
     lines.show(f"note      {note}" for note in found.notes)
+    if water:
+        grid_water.show(found)
 
 
 def _matches(zone: annual.Prices, text: str) -> bool:

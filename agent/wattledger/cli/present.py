@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from wattledger.core.footprint import DeviceFootprint, Footprint, digits, gram, joule, span_of
+from wattledger.core.figures import digits, gram, joule, litre, span_of
+from wattledger.core.footprint import DeviceFootprint, Footprint
 from wattledger.core.model import Factor
 
+MADE_SHOWN = 3
 HOW = {"counter": "measured (energy counter)", "integrated": "measured (power, integrated)", "estimated": "estimated (a model)"}
 
 
@@ -32,7 +34,12 @@ def _lines(found: Footprint) -> Iterator[str]:
             yield f"  measured {found.measured_fraction:.0%} of it; the rest is a model's answer"
     for basis, grams in found.emissions_g.items():
         factors = [f for f in found.factors if f.kind == {"location_based": "grid"}.get(basis, basis)]
-        yield f"  carbon   {span_of(grams, gram)} CO2e, {basis.replace('_', '-')}: {_factors(factors)}"
+        said = _made(factors) if basis == "embodied" else _factors(factors)
+        yield f"  carbon   {span_of(grams, gram)} CO2e, {basis.replace('_', '-')}: {said}"
+    for source, litres in found.water_l.items():
+        rates = [f for f in found.factors if f.kind == f"water_{source}"]
+        said = ", ".join(dict.fromkeys(f"{f.zone} {digits(f.value)} {f.unit} {f.version}, {f.quality}".strip() for f in rates))
+        yield f"  water    {span_of(litres, litre)}, {source}: {said}"
     if found.cost is not None:
         yield f"  cost     {found.cost.value:.3g} {found.cost.currency}"
     for factor in found.factors:
@@ -50,6 +57,12 @@ def _factors(factors: Sequence[Factor]) -> str:
     """The last of them, and between which values they lay, where the grid changed meanwhile."""
     low, high = (digits(end(f.value for f in factors)) for end in (min, max))
     return _factor(factors[-1]) + (f" (between {low} and {high} meanwhile)" if low != high else "")
+
+
+def _made(rates: Sequence[Factor]) -> str:
+    """What it took to make each device that was used, the largest first."""
+    named = [f"{digits(rate.value)} g/h {rate.zone} ({rate.quality})" for rate in sorted(rates, key=lambda rate: -rate.value)]
+    return ", ".join(named[:MADE_SHOWN]) + (f" and {len(named) - MADE_SHOWN} more" if len(named) > MADE_SHOWN else "")
 
 
 def _factor(factor: Factor) -> str:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from wattledger.accounting.report_ask import Rules
+from wattledger.accounting.embodied.methods import METHODS, method_of, prices_of
+from wattledger.accounting.report_ask import YEAR_H, Rules
 from wattledger.accounting.tariffs import Tariff, tariff
 from wattledger.factors.grid import annual
 from wattledger.ledger import lake
@@ -39,6 +40,22 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+METHOD = click.option("--method", help=f"How machines' embodied carbon is allocated: {', '.join(METHODS)}.")
+PRICES = click.option("--prices", metavar="CSV", help="What jobs pay for an hour (rows of JOB,PRICE): to allocate by price.")
+
+
+def allocated(rules: Rules, method: str | None, prices: str | None) -> Rules:
+    """The rules with another way to allocate shared machines.  Raises ConfigError or ValueError with one line."""
+    rules = rules if method is None else rules._replace(allocation=method_of(method))
+    if prices is None:
+        return rules
+    try:
+        rows = Path(prices).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as wrong:
+        raise ConfigError(f"--prices {prices}: {getattr(wrong, 'strerror', None) or 'is no text'}") from None
+    return rules._replace(prices=tuple(sorted(prices_of(rows, prices).items())))
 
 
 def asked(config_file: str | None, ledgers: Sequence[str], zone: str | None) -> Asked:
@@ -77,7 +94,19 @@ def _rules(config: Config, zone: str | None) -> Rules:
     except annual.UnknownZone as wrong:
         raise ConfigError(f"{'--zone' if zone is not None else config.origin('grid.zone')}: {wrong}") from None
     providers = tuple(name for word in str(config["grid.provider"]).split(",") if (name := word.strip()))
-    return Rules(found, providers, int(config["grid.settle_h"] * 3600), _tariff(config))
+    rules = Rules(found, providers, int(config["grid.settle_h"] * 3600), _tariff(config))
+    return rules._replace(
+        wue=float(config["facility.wue"]), hydro="exclude" if config["water.hydro"] == "exclude" else "allocate",
+        embodied=bool(config["embodied.enabled"]), host_kg=float(config["embodied.host_kg"]),
+        host_life_h=_life_h(config, "embodied.host_life_y"), gpu_life_h=_life_h(config, "embodied.gpu_life_y"),
+    )  # fmt: skip
+
+
+def _life_h(config: Config, name: str) -> float:
+    years = float(config[name])
+    if years <= 0:
+        raise ConfigError(f"{config.origin(name)}: a service life of {years:g} years: it must be more than nothing")
+    return years * YEAR_H
 
 
 def _zone(named: str) -> str:

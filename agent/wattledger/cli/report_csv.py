@@ -18,14 +18,17 @@ BASES = {
     "market_based": "market-based",
     "upstream": "upstream",
     "marginal": "marginal",
+    "embodied": "embodied",
 }
 ENDS = ("", "low_", "high_")
+WATER = ("onsite", "offsite")
 _PLAIN = ("energy_uj", "held_j", "measured_fraction", "provisional_fraction", "energy_per_token_j", "hosts", "runs", "coverage")
 _WORK = ("prompt_tokens", "cached_tokens", "generated_tokens", "requests")
 _CSV = (
     *(f"energy_{end}j" for end in ENDS),
     *(f"{basis}_{end}g" for basis in BASES for end in ENDS),
     *_PLAIN, "cost", "currency", *_WORK,
+    *(f"water_{where}_{end}l" for where in WATER for end in ENDS),
 )  # fmt: skip
 _KINDS = ("prompt", "generated", "standby", "overhead")
 _EACH = ("prompt", "generated")
@@ -61,6 +64,8 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
         flat[f"energy_{end}j"] = row.get("energy_j", {}).get(word, "")
         for basis in BASES:
             flat[f"{basis}_{end}g"] = row.get("emissions_g", {}).get(basis, {}).get(word, "")
+        for where in WATER:
+            flat[f"water_{where}_{end}l"] = row.get("water_l", {}).get(where, {}).get(word, "")
     flat |= {name: row[name] for name in _PLAIN if name in row}
     flat |= {"cost": row["cost"]["value"], "currency": row["cost"]["currency"]} if "cost" in row else {}
     if "tenant" in row:

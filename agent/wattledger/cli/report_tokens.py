@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from wattledger.core.footprint import digits, gram, joule
+from wattledger.core.figures import digits, gram, joule
 
 WEAK = "~"
 NO_TENANT = "(no tenant)"

@@ -8,7 +8,11 @@ from unicodedata import combining, east_asian_width
 from wattledger.cli.report_csv import BASES, NAMES
 from wattledger.cli.report_tokens import legend as token_legend
 from wattledger.cli.report_tokens import tenant_lines, token_details, token_lines
-from wattledger.core.footprint import digits, gram, joule
+from wattledger.cli.report_water import LEGEND as WATER_LEGEND
+from wattledger.cli.report_water import cell as water_cell
+from wattledger.cli.report_water import details as water_details
+from wattledger.cli.report_water import total as water_total
+from wattledger.core.figures import digits, gram, joule
 from wattledger.core.units import J_PER_KWH
 
 ABOUT = {
@@ -17,6 +21,7 @@ ABOUT = {
     "market_based": "from contracts",
     "upstream": "fuel supply and building, beside direct",
     "marginal": "not for inventories",
+    "embodied": "its share of what made the machines (scope 3)",
 }
 NO_NAME = "(no name)"
 SHOWN = 40  # rows of a table; JSON and CSV have all
@@ -31,7 +36,7 @@ def table(found: Mapping[str, Any]) -> list[str]:
 def _many(found: Mapping[str, Any]) -> Iterator[str]:
     rows, kind = found["rows"], found["kind"]
     if not rows:
-        of = f"{kind} {_fit(found['name'])}" if "name" in found else f"any {kind}"
+        of = f"{kind} {fit(found['name'])}" if "name" in found else f"any {kind}"
         yield f"nothing is booked for {of}{_when(found)}"
         return
     # By energy, as people look for what was most; days in their order.
@@ -39,14 +44,14 @@ def _many(found: Mapping[str, Any]) -> Iterator[str]:
     shown = [*order[:SHOWN], {**found["total"], "is_total": True}]
     columns = _columns(shown)
     body = [[_label(kind, row), *(show(row) for show in columns.values())] for row in shown]
-    yield from _aligned([kind, *columns], body)
+    yield from aligned([kind, *columns], body)
     if len(rows) > SHOWN:
         yield f"{len(rows) - SHOWN} more rows, in the total: --json or --csv has all"
     for row in order[:SHOWN]:
         yield from _pieces(kind, row)
     yield from _legend(columns)
     if tokens := list(token_lines([(_label(kind, row), row) for row in order[:SHOWN]])):
-        yield from _aligned(tokens[0], tokens[1:])
+        yield from aligned(tokens[0], tokens[1:])
         yield from token_legend(order[:SHOWN])
     yield from _below(found)
 
@@ -66,6 +71,10 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Callable[[Mapping[s
     for head, basis in (("market", "market_based"), ("marginal", "marginal")):
         if basis in known:
             columns[head] = partial(_grams, basis=basis)
+    if "embodied" in known:
+        columns["embodied"] = partial(_grams, basis="embodied")
+    if any("onsite" in row.get("water_l", {}) for row in rows):  # half of it is no column: the total's line says what is known
+        columns["water"] = water_cell
     if money:
         columns[money] = _money
     return columns
@@ -78,6 +87,8 @@ LEGEND = {
     "inventory": "inventory at the year's official average; ?: not known",
     "market": "market from contracts",
     "marginal": "marginal for decisions, not for inventories",
+    "embodied": "embodied: its share of what made the machines, beside the others and in none of them",
+    "water": WATER_LEGEND,
 }
 
 
@@ -88,7 +99,7 @@ def _legend(columns: Iterable[str]) -> Iterator[str]:
             yield "; ".join(words[first:last])
 
 
-def _aligned(heads: Sequence[str], body: Sequence[Sequence[str]]) -> Iterator[str]:
+def aligned(heads: Sequence[str], body: Sequence[Sequence[str]]) -> Iterator[str]:
     """The first column to the left, the others to the right."""
     widths = [max(_width(line[n]) for line in [heads, *body]) for n in range(len(heads))]
     for line in [heads, *body]:
@@ -120,6 +131,7 @@ def _details(row: Mapping[str, Any]) -> Iterator[str]:
     if "state" in row:
         part = f", {_percent(row['provisional_fraction'])} of it may still be priced anew" if row["provisional_fraction"] else ""
         yield f"  state           {row['state']}{part}"
+    yield from water_details(row)
     if "cost" in row:
         yield f"  cost            {_money(row)} {row['cost']['currency']}"
     if "work" in row:
@@ -137,11 +149,11 @@ def _pieces(kind: str, row: Mapping[str, Any]) -> Iterator[str]:
         return
     if any("tenant" in piece for piece in row["by"]):
         heads_and_rows = list(tenant_lines(_label(kind, row), row))
-        yield from _aligned(heads_and_rows[0], heads_and_rows[1:])
+        yield from aligned(heads_and_rows[0], heads_and_rows[1:])
         return
     heads = "energy", "location", "inventory"
     bases = ("location_based", "location_based_inventory")
-    yield from _aligned(
+    yield from aligned(
         [_label(kind, row), *heads],
         [
             [f"  {piece['start']}", _energy(piece["energy_j"]["value"]) if "energy_j" in piece else "?",
@@ -154,9 +166,10 @@ def _pieces(kind: str, row: Mapping[str, Any]) -> Iterator[str]:
 def _below(found: Mapping[str, Any]) -> Iterator[str]:
     total = found["total"]
     alone = len(found["rows"]) == 1 and "name" in found
-    for basis in ("location_based", "location_based_inventory") if not alone else ():
+    for basis in ("location_based", "location_based_inventory", "embodied") if not alone else ():
         if basis in total.get("stands_on", {}):
             yield f"{BASES[basis].strip()}: {_stands(total, basis)}"
+    yield from water_total(total) if not alone else ()
     if total.get("provisional_fraction") and not alone:
         yield f"provisional: {_percent(total['provisional_fraction'])} of the energy may still be priced anew"
     if "upstream" in total.get("emissions_g", {}) and "name" not in found:
@@ -177,10 +190,10 @@ def _grams(row: Mapping[str, Any], basis: str) -> str:
 def _label(kind: str, row: Mapping[str, Any]) -> str:
     if "is_total" in row:
         return "all"
-    return _fit(" ".join(str(row[name]) for name in NAMES[kind][:2]).strip() or NO_NAME)
+    return fit(" ".join(str(row[name]) for name in NAMES[kind][:2]).strip() or NO_NAME)
 
 
-def _fit(name: str) -> str:
+def fit(name: str) -> str:
     """Its beginning and its end: runs of one name differ in their last letters.  A name commands no terminal."""
     safe = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in name)
     if _width(safe) <= WIDEST:

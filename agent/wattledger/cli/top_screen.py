@@ -9,7 +9,7 @@ from typing import NamedTuple
 from unicodedata import combining, east_asian_width
 
 from wattledger.cli.top_view import Job, Part, View
-from wattledger.core.footprint import digits, gram, joule
+from wattledger.core.figures import digits, gram, joule
 from wattledger.core.model import RESERVED
 
 GAP = "  "

@@ -30,8 +30,8 @@ class SpanAccount:
     """The running sums of one span; mutable until it is settled."""
 
     __slots__ = (
-        "entered", "gaps", "lanes", "left", "others", "parent", "priced_uj", "rate", "span", "terms", "thread", "within", "work",
-        "workload",
+        "entered", "gaps", "lanes", "left", "others", "parent", "priced_uj", "rate", "reserved_ns", "span", "terms", "thread",
+        "within", "work", "workload",
     )  # fmt: skip
 
     def __init__(self, boundary: Boundary) -> None:
@@ -45,6 +45,7 @@ class SpanAccount:
         self.work: dict[str, int] = {}
         self.terms: list[Term] = []
         self.priced_uj = 0  # the sum of ``terms``
+        self.reserved_ns: dict[str, float] = {}  # time that each device, or the host, was its; children's included
         self.rate: float | None = None  # CPU ns per ns of the span's own thread, once it is known
 
     def lane(self, key: Lane) -> LaneAccount:
@@ -83,6 +84,8 @@ def merge(accounts: Sequence[SpanAccount]) -> SpanAccount:
                 setattr(sums, name, max(old, new) if name == "peak_uw" else old + new)
         for workload, uj in account.others.items():
             whole.others[workload] = whole.others.get(workload, 0.0) + uj
+        for binding, ns in account.reserved_ns.items():
+            whole.reserved_ns[binding] = whole.reserved_ns.get(binding, 0.0) + ns
         for kind, n in account.work.items():
             whole.work[kind] = whole.work.get(kind, 0) + n
         whole.gaps += account.gaps

@@ -71,6 +71,17 @@ CATALOG: tuple[Metric, ...] = (
         WHO, "wattledger.emissions", "g", rows.emissions,
     ),
     Metric(
+        "wattledger_embodied_emissions_grams_total", "counter", "grams",
+        "CO2e that it took to make the machine, by whom its time was for, at the rate in force then. "
+        "For operations, not for reports.",
+        WHO, "wattledger.embodied_emissions", "g", rows.embodied,
+    ),
+    Metric(
+        "wattledger_water_litres_total", "counter", "litres",
+        "Water evaporated for the energy. source: onsite (cooling), offsite (power plants).",
+        (*WHO, "source"), "wattledger.water_litres", "", rows.water,
+    ),
+    Metric(
         "wattledger_tokens_total", "counter", "",
         "Tokens. kind: prompt (computed, without cache hits), cached, generated.",
         (*WHO, "kind"), "wattledger.tokens", "{token}", rows.tokens,

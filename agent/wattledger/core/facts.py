@@ -186,7 +186,8 @@ class RunFact(NamedTuple):
     """A meter, or a run of a program, began or ended: on which host, by which version and configuration.
 
     ``clock_offset_ms``: how far the kernel holds the wall clock to be off, ``None`` where nobody disciplines it.  ``energy_uj``:
-    of a run that ended, all that it used, its inner runs included.
+    of a run that ended, all that it used, its inner runs included; ``reserved``: for how many nanoseconds each device (or ``host``)
+    was its, which a program's own books do not tell otherwise.
     """
 
     what: Literal["began", "ended"]
@@ -204,6 +205,7 @@ class RunFact(NamedTuple):
     clock_offset_ms: int | None = None
     config: tuple[tuple[str, str], ...] = ()
     energy_uj: int | None = None
+    reserved: tuple[tuple[str, int], ...] = ()
 
 
 Fact = EnergyFact | WorkFact | AllocationFact | GapFact | IntensityFact | ContractFact | AssetFact | PurchaseFact | RunFact

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import hypot
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from wattledger.core.accounts import LaneAccount, SpanAccount, Term, joined
 from wattledger.core.emissions_row import codecarbon_row
+from wattledger.core.figures import digits, gram, joule, span_of
 from wattledger.core.meter import cap_uw
 from wattledger.core.model import AGENT, IDLE, OTHER, UNATTRIBUTED, Device, Factor, Gap, Instant
 from wattledger.core.pricing import Cost, priced
+from wattledger.core.reserved import share_of
 from wattledger.core.uncertainty import Quantity, total
 from wattledger.core.uncertainty import Term as Addend
 from wattledger.core.units import UJ_PER_J, joules, seconds
@@ -66,6 +69,7 @@ class Footprint(NamedTuple):
     factors: tuple[Factor, ...]
     notes: tuple[str, ...]
     cost: Cost | None = None
+    water_l: Mapping[str, Quantity] = MappingProxyType({})
 
     @property
     def duration_s(self) -> float:
@@ -94,11 +98,13 @@ class Footprint(NamedTuple):
             found["own_energy_j"] = self.own_energy_j.to_dict()
         if self.measured_fraction is not None:
             found["measured_fraction"] = self.measured_fraction
-        found["devices"] = [_known({**d._asdict(), "energy_j": d.energy_j.to_dict()}) for d in self.devices]
+        rows = ({**d._asdict(), "energy_j": d.energy_j.to_dict()} for d in self.devices)
+        found["devices"] = [{key: value for key, value in row.items() if value is not None} for row in rows]
         if self.rest_of_host:
             found["rest_of_host"] = dict(self.rest_of_host)
         found["work"] = dict(self.work)
         found["emissions_g"] = {basis: grams.to_dict() for basis, grams in self.emissions_g.items()}
+        found |= {"water_l": {source: litres.to_dict() for source, litres in self.water_l.items()}} if self.water_l else {}
         if self.cost is not None:
             found["cost"] = self.cost._asdict()
         found["factors"] = [factor_dict(f) for f in self.factors]
@@ -129,6 +135,8 @@ class Footprint(NamedTuple):
             place = "no zone set: world average" if grids[-1].zone == "WORLD" else grids[-1].zone
             said = " to ".join(dict.fromkeys(digits(end([f.value for f in grids])) for end in (min, max)))
             line += f"; {span_of(grams, gram)} CO2e ({place} {said} g/kWh {grids[-1].boundary} {grids[-1].version})"
+        if "embodied" in self.emissions_g:
+            line += f"; embodied {gram(self.emissions_g['embodied'].value)}"
         if self.cost is not None:
             line += f"; {self.cost.value:.2g} {self.cost.currency}"
         return line
@@ -152,13 +160,14 @@ def assemble(
     mismatch_g95: float,
     notes: Iterable[str] = (),
     others_known: bool = True,
+    rates: Mapping[str, Factor] = MappingProxyType({}),
 ) -> Footprint:
     """Put an account, the factors in force and the sensors' gains together.
 
     ``terms``: the factors by kind, ``grid`` and ``upstream`` (g/kWh), ``pue``, ``tariff``, and for how much of the energy each
     set was in force; ``mismatch_g95`` is the error of an annual average used for one short window, independent by window
-    (carbon.md 8.4).  ``others_known`` is false where the account holds its span's own part alone (its peaks, too): then there is
-    nothing to say of whole devices and of the host.
+    (carbon.md 8.4).  ``rates``: what it took to make each device, per hour.  ``others_known`` is false where the account holds
+    its span's own part alone (its peaks, too): then there is nothing to say of whole devices and of the host.
     """
     length_s = seconds(end.mono_ns - account.entered.mono_ns)
     whole = identity.scope == "host"
@@ -179,6 +188,7 @@ def assemble(
         rows.append(DeviceFootprint(*row, total([term]), joules(sums.held_uj), device_j))
     energy = total(addends) if addends else None
     price = priced(energy, terms, mismatch_g95)
+    made = share_of(dict.fromkeys(rates, float(end.mono_ns - account.entered.mono_ns)) if whole else account.reserved_ns, rates)
     return Footprint(
         identity,
         account.entered,
@@ -189,10 +199,11 @@ def assemble(
         tuple(rows),
         _rest_of_host(account) if others_known else {},
         dict(account.work),
-        price.emissions_g,
-        price.factors,
+        price.emissions_g if made is None else {**price.emissions_g, "embodied": made.grams},
+        price.factors if made is None else (*price.factors, *made.factors),
         (*notes, *_gap_notes(account.gaps), *([] if whole else _floor_notes(account))),
         price.cost,
+        price.water_l,
     )
 
 
@@ -225,11 +236,6 @@ def _term(device: Device, gain: Factor, sums: LaneAccount, part: tuple[int, floa
     )
 
 
-def _known(row: dict[str, Any]) -> dict[str, Any]:
-    """What cannot be known is absent."""
-    return {key: value for key, value in row.items() if value is not None}
-
-
 def _measured(rows: Iterable[DeviceFootprint]) -> float | None:
     rows = list(rows)
     whole = sum(r.energy_j.value for r in rows)
@@ -247,11 +253,8 @@ def _rest_of_host(account: SpanAccount) -> dict[str, float]:
 
 
 def _gap_notes(gaps: Sequence[Gap]) -> list[str]:
-    lengths = [digits(seconds(g.end.mono_ns - g.start.mono_ns)) for g in gaps]
-    return [
-        f"{g.device.id}: {g.reason}; {length} s are not counted, the upper bound allows for them"
-        for g, length in zip(gaps, lengths, strict=True)
-    ]
+    lengths = ((g, digits(seconds(g.end.mono_ns - g.start.mono_ns))) for g in gaps)
+    return [f"{g.device.id}: {g.reason}; {length} s are not counted, the upper bound allows for them" for g, length in lengths]
 
 
 def _floor_notes(account: SpanAccount) -> list[str]:
@@ -270,31 +273,3 @@ def iso(wall_ns: int) -> str:
 def factor_dict(factor: Factor) -> dict[str, Any]:
     """A factor as JSON; what it does not have is absent."""
     return {key: value for key, value in factor._asdict().items() if value not in ("", 0.0) or key == "value"}
-
-
-def joule(value: float) -> str:
-    """Joules at three digits: ``1.25 kJ``."""
-    return _scaled(value, "J", ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u")))
-
-
-def gram(value: float) -> str:
-    """Grams at three digits: ``114 mg``."""
-    return _scaled(value, "g", ((1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")))
-
-
-def _scaled(value: float, unit: str, prefixes: Iterable[tuple[float, str]]) -> str:
-    for size, prefix in prefixes:
-        # 999.7 is already a thousand at three digits.
-        if abs(value) >= size * 0.9995:
-            return f"{digits(value / size)} {prefix}{unit}"
-    return f"{value:.3g} {unit}"
-
-
-def digits(value: float) -> str:
-    """Three digits, and never 1e+03."""
-    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
-
-
-def span_of(quantity: Quantity, show: Callable[[float], str]) -> str:
-    """``1.25 kJ (1.15 kJ to 1.36 kJ)``."""
-    return f"{show(quantity.value)} ({show(quantity.low)} to {show(quantity.high)})"

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import floor, log10
 
 from wattledger.core.emissions_row import models, times, zone_of
-from wattledger.core.footprint import DeviceFootprint, Footprint, digits, gram, joule, span_of
+from wattledger.core.figures import digits, gram, joule, litre, span_of
+from wattledger.core.footprint import DeviceFootprint, Footprint
 from wattledger.core.model import Factor
 from wattledger.core.uncertainty import Quantity
 from wattledger.core.units import kwh
@@ -17,7 +18,8 @@ BASES = {
     "market_based": "Emissions (market-based)",
     "embodied": "Emissions (embodied in the hardware)",
 }
-FACTORS = {"grid": "Grid", "upstream": "Grid, upstream", "pue": "PUE"}
+FACTORS = {"grid": "Grid", "upstream": "Grid, upstream", "pue": "PUE", "embodied": "Making of the hardware"}
+WATER = {"onsite": "Water (on site)", "offsite": "Water (power plants)"}
 TOKENS = {"prompt_tokens": "prompt", "cached_tokens": "cached", "generated_tokens": "generated"}
 
 
@@ -92,6 +94,9 @@ def _rows(footprint: Footprint) -> Iterator[tuple[str, str]]:
     for basis, name in BASES.items():
         if basis in footprint.emissions_g:
             yield name, f"{span_of(footprint.emissions_g[basis], gram)} CO2e"
+    for source, name in WATER.items():
+        if source in footprint.water_l:
+            yield name, span_of(footprint.water_l[source], litre)
     for kind, name in FACTORS.items():
         if used := list(dict.fromkeys(_factor(f) for f in footprint.factors if f.kind == kind)):
             yield name, "; ".join(used)

@@ -10,7 +10,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from wattledger.core.accounts import Lane, SpanAccount, note_unread
-from wattledger.core.attribution import Cell, Split, share_out
+from wattledger.core.attribution import Cell, share_out
 from wattledger.core.floors import floor_taught
 from wattledger.core.lanes import EnergyCurve
 from wattledger.core.meter import First, Lost, Measured, Meter, Still, cap_uw, method_of
@@ -86,6 +86,7 @@ class Pipeline:
         self._posting = Posting(self.totals, self._usage.claims, series or Series(), self.factors)
         self._posting.own_only = own_only
         self.terms: dict[str, Factor] = {}
+        self.rates: dict[str, Factor] = {}  # what it took to make each device, per hour; replaced, never mutated
         self._boundaries: list[Boundary] = []
         self._works: list[Work] = []
         self._gaps: list[Gap] = []
@@ -183,6 +184,9 @@ class Pipeline:
 
     def _price(self, factor: Factor) -> None:
         """Another price: what open spans got until now was at the one before."""
+        if factor.kind == "embodied":
+            self.rates = {**self.rates, factor.zone: factor}
+            return
         if factor.kind in PRICED and self.terms.get(factor.kind) != factor:
             for account in self.spans.open_accounts():
                 account.price(self.terms)
@@ -201,11 +205,13 @@ class Pipeline:
             span = None if work.span is None else self.spans.find(work.span)
             self._posting.work(work, None if span is None else span.within)
             self.spans.add_work(work)
-        shares = LaneShares()
+        shares = LaneShares(self.rates, trees)
         floors = [f for c in list(self._curves.values()) if (f := self._share_curve(c, trees, shares, at)) is not None]
         rest = self.remainder.close(self.factors, shares, self._opened_ns, at)
         if rest is not None:
             self._share_rest(rest, trees, shares)
+        service = shares.serve(at.mono_ns - self._opened_ns)
+        self._posting.made(service.grams, {t: self.spans.reserve(trees[t], ns) for t, ns in service.trees.items()})
         for tree, slices in trees.items():
             others_uj = {w: uj for w, uj in shares.everyone_uj.items() if w != tree}
             self.spans.note_others(slices, shares.left_uj.get(tree, []), others_uj)
@@ -241,22 +247,14 @@ class Pipeline:
         floor = self.floors.get(device.id)
         used, parts = used_of(device, weights), self._usage.parts_ppm(device)
         cell = Cell(curve.energy_uj, curve.span_ns, used, parts, None if floor is None else floor.power_uw)
-        divided = share_out(cell)
-        shares.add(divided, curve)
-        self._post(curve, divided, cell, trees, shares)
+        self._post(curve, cell, trees, shares)
         curve.restart()
         return learnt
 
-    def _post(
-        self,
-        curve: EnergyCurve,
-        divided: Split,
-        cell: Cell,
-        trees: Mapping[Workload, list[Slice]],
-        shares: LaneShares,
-    ) -> None:
-        """Hand a split out: to the spans of each tree, and the rest to its workloads as they are."""
-        device = curve.device
+    def _post(self, curve: EnergyCurve, cell: Cell, trees: Mapping[Workload, list[Slice]], shares: LaneShares) -> None:
+        """Divide a cell: to the spans of each tree, and the rest to its workloads as they are."""
+        divided, device = share_out(cell), curve.device
+        shares.add(divided, curve)
         key: Lane = device.id, curve.method
         unit = self._usage.unit(device)
         floor = self.floors.get(device.id)
@@ -295,6 +293,4 @@ class Pipeline:
         self.totals.devices[curve.device.id] = curve.device
         self.totals.power_uw[curve.device.id] = curve.mean_uw()
         self._metered(curve, curve.energy_uj)
-        divided = share_out(cell)
-        shares.add(divided, curve)
-        self._post(curve, divided, cell, trees, shares)
+        self._post(curve, cell, trees, shares)

@@ -32,7 +32,7 @@ class SourceGone(Exception):
 
 
 class Request(NamedTuple):
-    """One HTTP GET: ``timeout_s`` for all of it, ``limit_bytes`` for the reply.
+    """One HTTP GET, or a POST of ``body`` where there is one: ``timeout_s`` for all of it, ``limit_bytes`` for the reply.
 
     ``auth``: user and password; ``verify``: whether the server's certificate is checked, or the file of the authority to check it
     by.
@@ -44,6 +44,7 @@ class Request(NamedTuple):
     verify: bool | str = True
     timeout_s: float = 5.0
     limit_bytes: int = 8_000_000
+    body: bytes | None = None
 
 
 # The reply's body; every failure (no answer, a status of 400 or more, too long) is SourceFailed with one line: what, where.

@@ -10,7 +10,6 @@ from wattledger.core.claims import Claims
 from wattledger.core.lanes import EnergyCurve
 from wattledger.core.model import Factor, Fault, Instant, Request, Served, Work, Workload
 from wattledger.core.posted import Minute, Posted
-from wattledger.core.pricing import grams
 from wattledger.core.series import Series
 from wattledger.core.totals import Totals
 
@@ -34,6 +33,7 @@ class Posting:
         self._at = Instant(0, 0)
         self._at_ns = 0
         self._shown: dict[Workload, Workload] = {}
+        self._cell_uj: dict[Workload, int] = {}
         self._price: tuple[float, float] | None = None
         self._cell, self._seen_idle = ("", (0, 0)), False
         self.tokens: TokenBook | None = None  # until an engine is heard of
@@ -55,7 +55,7 @@ class Posting:
     def begin(self, at: Instant) -> None:
         """A cell is being closed."""
         self._at, self._at_ns = at, at.mono_ns
-        self._shown = {}
+        self._shown, self._cell_uj = {}, {}
         grid = self._factors.get("grid")
         pue = self._factors["pue"].value if "pue" in self._factors else 1.0
         self._price = None if grid is None else (grid.value, pue)
@@ -88,6 +88,20 @@ class Posting:
         for workload, uj in divided.held.items():
             self._hand_out(self._claims.shown(workload), key, 0, uj)
 
+    def made(
+        self, grams_of: Mapping[Workload, float], spans: Mapping[Workload, tuple[Mapping[Workload, float], float]]
+    ) -> None:
+        """What it took to make the devices, by whom their time was for; of trees with spans, the parts of it by span's workload and
+        outside all spans."""
+        for workload, made_g in grams_of.items():
+            if workload not in spans:
+                self._totals.add_made(self._shown_as(self._claims.shown(workload)), made_g)
+                continue
+            inside, outside = spans[workload]
+            for span, part in (*inside.items(), (workload, outside)):  # a span may bear its tree's own name
+                if part:
+                    self._totals.add_made(self._shown_as(self._claims.named(span, workload)), made_g * part)
+
     def work(self, work: Work, tree: Workload | None) -> None:
         """Tokens and requests, done in a span of ``tree``."""
         named = work.workload if tree is None else self._claims.named(work.workload, tree)
@@ -101,6 +115,7 @@ class Posting:
     def close(self) -> "list[OfRequest]":
         """Everything is handed out: what went into tokens is told, and who ended long ago loses his series; gives the requests that
         are final."""
+        self._totals.price(self._cell_uj, self._factors)
         settled = self._ask(lambda tokens: tokens.close(self._at))
         gone = self._series.ended(self._at_ns, self._claims.live)
         self._totals.retire(gone)
@@ -140,9 +155,7 @@ class Posting:
             return []
 
     def _hand_out(self, workload: Workload, key: Lane, active_uj: int, held_uj: int) -> None:
-        shown = self._shown.get(workload)
-        if shown is None:
-            shown = self._shown[workload] = self._series.of(workload, self._at_ns)
+        shown = self._shown_as(workload)
         if active_uj:
             self._totals.add((shown, *key, "active"), active_uj)
         if held_uj:
@@ -151,9 +164,13 @@ class Posting:
             self._keep(workload, key, active_uj, held_uj)
         if self.tokens is not None and workload in self.tokens.serving:  # of a thousand workloads one is an engine
             self._gather(workload, key, active_uj + held_uj, held_uj)
-        if self._price is not None:
-            priced = grams(active_uj + held_uj, *self._price)
-            self._totals.emissions_g[shown] = self._totals.emissions_g.get(shown, 0.0) + priced
+        self._cell_uj[shown] = self._cell_uj.get(shown, 0) + active_uj + held_uj
+
+    def _shown_as(self, workload: Workload) -> Workload:
+        shown = self._shown.get(workload)
+        if shown is None:
+            shown = self._shown[workload] = self._series.of(workload, self._at_ns)
+        return shown
 
     def _gather(self, workload: Workload, key: Lane, energy_uj: int, held_uj: int) -> None:
         told = energy_uj, held_uj if self._seen_idle else 0

@@ -1,6 +1,7 @@
 """Energy → grams and money, with the factors used and their uncertainty."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from wattledger.core.accounts import Term
@@ -27,7 +28,10 @@ def emissions(energy_j: Quantity, factors: Sequence[Factor], mismatch_g95: float
     return scale(energy_j, kwh(product), lows, highs)
 
 
-PRICED = ("grid", "upstream", "pue", "tariff")  # kinds of factor that a price is made of
+KINDS = {  # basis → the kind of factor that it stands on
+    "location_based": "grid", "upstream": "upstream", "onsite": "water_onsite", "offsite": "water_offsite",
+}  # fmt: skip
+PRICED = ("grid", "upstream", "pue", "tariff", "water_onsite", "water_offsite")  # kinds of factor that a price is made of
 OF_THE_HOUR = ("live", "live-estimated", "last-known")  # qualities of a grid factor that is not an average over a year
 
 
@@ -39,11 +43,12 @@ class Cost(NamedTuple):
 
 
 class Priced(NamedTuple):
-    """A run's grams by basis, its cost, and every factor that was used."""
+    """A run's grams by basis, its cost, every factor that was used, and litres by where they evaporate."""
 
     emissions_g: dict[str, Quantity]
     cost: Cost | None
     factors: tuple[Factor, ...]
+    water_l: Mapping[str, Quantity] = MappingProxyType({})
 
 
 def priced(energy_j: Quantity | None, terms: Sequence[Term], mismatch_g95: float) -> Priced:
@@ -58,12 +63,12 @@ def priced(energy_j: Quantity | None, terms: Sequence[Term], mismatch_g95: float
         return Priced({}, None, used)
     whole_uj = sum(uj for _, uj in terms)
     parts = [(factors, uj / whole_uj if len(terms) > 1 and whole_uj else 1.0 / len(terms)) for factors, uj in terms]
-    grams_of = {"location_based": "grid", "upstream": "upstream"}
     found: dict[str, Quantity] = {}
-    for basis, kind in grams_of.items():
+    for basis, kind in KINDS.items():
         if parts and all(_is_known(factors.get(kind)) for factors, _ in parts):
             found[basis] = _sum([_emitted(energy_j, part, factors, kind, mismatch_g95) for factors, part in parts])
-    return Priced(found, _cost(energy_j.value, parts), used)
+    water_l: dict[str, Quantity] = {source: found.pop(source) for source in ("onsite", "offsite") if source in found}
+    return Priced(found, _cost(energy_j.value, parts), used, water_l)
 
 
 def _is_known(factor: Factor | None) -> bool:
@@ -74,8 +79,9 @@ def _is_known(factor: Factor | None) -> bool:
 def _emitted(
     energy_j: Quantity, part: float, factors: Mapping[str, Factor], kind: str, mismatch_g95: float
 ) -> Quantity:
-    pue = [factors["pue"]] if "pue" in factors else []
-    mismatch = 1.0 if factors[kind].quality in OF_THE_HOUR else mismatch_g95
+    # What evaporates on the site is counted by the kWh of IT energy, whatever the grid does.
+    pue = [factors["pue"]] if "pue" in factors and kind != "water_onsite" else []
+    mismatch = 1.0 if factors[kind].quality in OF_THE_HOUR or kind == "water_onsite" else mismatch_g95
     energy_j = energy_j if part == 1.0 else Quantity(*(end * part for end in energy_j))
     return emissions(energy_j, [factors[kind], *pue], mismatch)
 

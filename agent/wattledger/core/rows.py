@@ -7,6 +7,7 @@ joules handed out are the joules measured, to the last digit of the text.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import lru_cache
+from typing import Any
 
 from wattledger.core.model import Device, Instant, Work, Workload
 from wattledger.core.totals import DeviceKey, Snapshot
@@ -83,10 +84,22 @@ def device_power(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def emissions(snapshot: Snapshot) -> Iterator[Row]:
+    return _by_who(snapshot, (((workload,), grams) for workload, grams in snapshot.emissions_g.items()))
+
+
+def embodied(snapshot: Snapshot) -> Iterator[Row]:
+    return _by_who(snapshot, (((workload,), grams) for workload, grams in snapshot.embodied_g.items()))
+
+
+def water(snapshot: Snapshot) -> Iterator[Row]:
+    return _by_who(snapshot, snapshot.water_l.items())
+
+
+def _by_who(snapshot: Snapshot, pairs: Iterable[tuple[tuple[Any, ...], float]]) -> Iterator[Row]:
     sums: dict[tuple[str, ...], float] = {}
-    for workload, grams in snapshot.emissions_g.items():
-        labels = who(workload, extra=snapshot.label_names)
-        sums[labels] = sums.get(labels, 0.0) + grams
+    for (workload, *more), value in pairs:
+        labels = who(workload, *more, extra=snapshot.label_names)
+        sums[labels] = sums.get(labels, 0.0) + value
     return iter(sorted(sums.items()))
 
 
@@ -183,11 +196,7 @@ def token_pending(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def token_emissions(snapshot: Snapshot) -> Iterator[Row]:
-    sums: dict[tuple[str, ...], float] = {}
-    for (workload, kind), grams in snapshot.tokens.token_g.items():
-        labels = who(workload, kind, extra=snapshot.label_names)
-        sums[labels] = sums.get(labels, 0.0) + grams
-    return iter(sorted(sums.items()))
+    return _by_who(snapshot, snapshot.tokens.token_g.items())
 
 
 def token_price(snapshot: Snapshot) -> Iterator[Row]:

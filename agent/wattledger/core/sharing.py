@@ -1,12 +1,13 @@
 """Inside a cell: how a tree's part follows its slices, what the rest of the host draws, and how much to doubt a share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from math import log
 from typing import NamedTuple
 
 from wattledger.core.attribution import Cell, Split, split
 from wattledger.core.lanes import EnergyCurve
 from wattledger.core.model import Device, Factor, Instant, Interval, Workload
+from wattledger.core.reserved import HOST, Service, paying
 from wattledger.core.spans import LanePart, Slice
 from wattledger.core.units import energy_uj
 
@@ -21,15 +22,21 @@ SHARE_G95 = {"cpu_ns": 1.25, "cycles": 1.12, "byte_ns": 1.37, "sm_ns": 1.7, "con
 TABLE_FLOOR_DOUBT = 0.5
 
 
-class LaneShares:
-    """What a cell's devices came to: by workload, and by slice of each tree.  State of one close, thrown away after it."""
+NO_RATES: Mapping[str, Factor] = {}
 
-    def __init__(self) -> None:
+
+class LaneShares:
+    """What a cell's devices came to: by workload, and by slice of each tree; and whom their time was for (``service``).  State of
+    one close, thrown away after it."""
+
+    def __init__(self, rates: Mapping[str, Factor] = NO_RATES, trees: Container[Workload] = ()) -> None:
+        self._service = Service(rates, trees)
         self.energy_uj = 0
         self.active_uj: dict[Workload, int] = {}
         self.by_slice: dict[Workload, list[int]] = {}
         self.left_uj: dict[Workload, list[int]] = {}
         self.everyone_uj: dict[Workload, int] = {}
+        self.held_uj: dict[Workload, int] = {}
         self.paid: set[str] = set()
 
     def add(self, divided: Split, curve: EnergyCurve) -> None:
@@ -41,6 +48,15 @@ class LaneShares:
             for workload, uj in part.items():
                 for found in sums:
                     found[workload] = found.get(workload, 0) + uj
+        for workload, uj in divided.held.items():
+            self.held_uj[workload] = self.held_uj.get(workload, 0) + uj
+        self._service.device(curve, divided.active, divided.held)
+
+    def serve(self, length_ns: int) -> Service:
+        """All devices are in: the host's own time follows them together."""
+        used_uj = {workload: uj - self.held_uj.get(workload, 0) for workload, uj in self.everyone_uj.items()}
+        self._service.hand_out(HOST, length_ns, paying(used_uj, self.held_uj))
+        return self._service
 
     def slices(self, tree: Workload, part: LanePart) -> None:
         """A tree's energy by slice, so that the rest of the host can follow it."""

@@ -215,6 +215,29 @@ class SpanBook:
                 _give_each(piece.innermost, part, (active_uj, held_uj), posted)
         return posted, outside
 
+    def reserve(self, slices: Sequence[Slice], reserved_ns: Mapping[str, int]) -> tuple[dict[Workload, float], float]:
+        """Give the time that devices were a tree's to its spans: inside a program it goes by time, and concurrent spans share it
+        equally.  Returns the part of it by innermost span's workload, and the part outside all spans.
+        """
+        whole_ns = max(1, sum(s.end_ns - s.start_ns for s in slices))
+        parts: dict[int, float] = {}  # by span: one that is open all the time is in thousands of slices
+        own: dict[Workload, float] = {}
+        outside = 0.0
+        for piece in slices:
+            part = (piece.end_ns - piece.start_ns) / whole_ns
+            if not piece.innermost:
+                outside += part
+            each = part / max(1, len(piece.innermost))
+            for chain in piece.innermost:
+                own[chain[0].workload] = own.get(chain[0].workload, 0.0) + each
+                for account in chain:
+                    parts[account.span] = parts.get(account.span, 0.0) + each
+        for span, part in parts.items():
+            sums = self._accounts[span].reserved_ns
+            for binding, ns in reserved_ns.items():
+                sums[binding] = sums.get(binding, 0.0) + ns * part
+        return own, outside
+
     def note_others(self, slices: Sequence[Slice], left_uj: Sequence[int], others_uj: Mapping[Workload, int]) -> None:
         """What the rest of the host drew, to every span by what its tree left of each slice: own and others add up to the
         devices."""

@@ -5,6 +5,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from wattledger.core.model import RETIRED, Device, Factor, Method, Use, Work, Workload
+from wattledger.core.pricing import grams
+from wattledger.core.units import joules, kwh
 
 EnergyKey = tuple[Workload, str, Method, Use]
 DeviceKey = tuple[str, Method]
@@ -12,7 +14,10 @@ STALE_NS = 5_000_000_000  # a power that is older, and older than two cells, is 
 TokenKey = tuple[Workload, str, str, str]  # workload, component, method, kind
 RequestKey = tuple[Workload, str, str]  # workload, tenant, kind
 TOKEN_KINDS = ("prompt", "generated", "standby", "overhead")
-COUNTED = ("energy_uj", "device_energy_uj", "subdevice_energy_uj", "retired_uj", "emissions_g", "work")  # a snapshot's counters
+COUNTED = (  # a snapshot's counters
+    "energy_uj", "device_energy_uj", "subdevice_energy_uj", "retired_uj", "emissions_g", "work", "embodied_g", "water_l",
+)  # fmt: skip
+WATER = {"onsite": "water_onsite", "offsite": "water_offsite"}  # where it evaporates → kind of factor
 
 
 class Health(NamedTuple):
@@ -96,6 +101,8 @@ class Snapshot(NamedTuple):
     grid_age_s: float | None = None
     settled_g: Mapping[tuple[str, str, str], float] = MappingProxyType({})
     tokens: Tokens = NO_TOKENS
+    embodied_g: Mapping[Workload, float] = MappingProxyType({})
+    water_l: Mapping[tuple[Workload, str], float] = MappingProxyType({})
 
 
 class Totals:
@@ -108,6 +115,8 @@ class Totals:
         self.subdevice_energy_uj: dict[DeviceKey, int] = {}
         self.power_uw: dict[str, int] = {}
         self.emissions_g: dict[Workload, float] = {}
+        self.embodied_g: dict[Workload, float] = {}
+        self.water_l: dict[tuple[Workload, str], float] = {}
         self.work: dict[Workload, Work] = {}
         self.retired_uj: dict[str, int] = {}
         self.tokens: Tokens | None = None  # of an agent beside serving engines; replaced each cell, never mutated
@@ -116,6 +125,24 @@ class Totals:
         """A share is handed out; who got nothing has no row."""
         if energy_uj:
             self.energy_uj[key] = self.energy_uj.get(key, 0) + energy_uj
+
+    def add_made(self, workload: Workload, grams: float) -> None:
+        """A part of what it took to make the machine."""
+        self.embodied_g[workload] = self.embodied_g.get(workload, 0.0) + grams
+
+    def price(self, energy_uj: Mapping[Workload, int], factors: Mapping[str, Factor]) -> None:
+        """What a cell's energy came to by workload, at the factors in force: grams, and litres where they are known."""
+        grid, pue = factors.get("grid"), factors["pue"].value if "pue" in factors else 1.0
+        if grid is not None:
+            for workload, uj in energy_uj.items():
+                self.emissions_g[workload] = self.emissions_g.get(workload, 0.0) + grams(uj, grid.value, pue)
+        for source, kind in WATER.items():
+            if kind in factors and factors[kind].quality != "unknown":
+                # What evaporates on the site is counted by the kWh of IT energy, PUE is in it already.
+                each = factors[kind].value * (pue if source == "offsite" else 1.0)
+                for workload, uj in energy_uj.items():
+                    key = workload, source
+                    self.water_l[key] = self.water_l.get(key, 0.0) + kwh(joules(uj)) * each
 
     def add_work(self, work: Work) -> None:
         """Tokens and requests, by workload."""
@@ -137,8 +164,13 @@ class Totals:
         for key in [key for key in self.energy_uj if key[0] in ended]:
             self.retired_uj[key[1]] = self.retired_uj.get(key[1], 0) + self.energy_uj.pop(key)
         for workload in ended:
-            if workload in self.emissions_g:
-                self.emissions_g[RETIRED] = self.emissions_g.get(RETIRED, 0.0) + self.emissions_g.pop(workload)
+            for sums in (self.emissions_g, self.embodied_g):
+                if workload in sums:
+                    sums[RETIRED] = sums.get(RETIRED, 0.0) + sums.pop(workload)
+            for source in WATER:
+                litres = self.water_l.pop((workload, source), None)
+                if litres is not None:
+                    self.water_l[RETIRED, source] = self.water_l.get((RETIRED, source), 0.0) + litres
             if workload in self.work:
                 self.add_work(self.work.pop(workload)._replace(workload=RETIRED))
 
@@ -173,6 +205,8 @@ class Totals:
             state.grid_age_s,
             state.settled_g,
             self.tokens or NO_TOKENS,
+            dict(self.embodied_g),
+            dict(self.water_l),
         )
 
 
@@ -189,6 +223,8 @@ def led_in(before: Snapshot, now: Snapshot) -> Snapshot:
         subdevice_energy_uj={**dict.fromkeys(now.subdevice_energy_uj, 0), **before.subdevice_energy_uj},
         retired_uj={**dict.fromkeys(now.retired_uj, 0), **before.retired_uj},
         emissions_g={**dict.fromkeys(now.emissions_g, 0.0), **before.emissions_g},
+        embodied_g={**dict.fromkeys(now.embodied_g, 0.0), **before.embodied_g},
+        water_l={**dict.fromkeys(now.water_l, 0.0), **before.water_l},
         work={**{workload: Work(workload, work.at) for workload, work in now.work.items()}, **before.work},
         tokens=now.tokens._replace(
             token_uj={**dict.fromkeys(now.tokens.token_uj, 0), **before.tokens.token_uj},

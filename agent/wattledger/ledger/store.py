@@ -8,10 +8,10 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from wattledger.core.facts import Correction, Fact, Known
+from wattledger.core.facts import AssetFact, Correction, Fact, Known
 from wattledger.ledger import store_journal as journals
 from wattledger.ledger import store_rows as rows_of
 from wattledger.ledger.body import BadBody
@@ -28,6 +28,7 @@ from wattledger.ledger.store_schema import DAMAGED, connect, prepare, told
 
 OPEN = "open.db"
 PEOPLE = "people.db"
+ASSETS = "assets"  # an empty file beside books that tell of machines: a meter need not open the others to look
 INSERT = "INSERT INTO fact (seq, body, hash) VALUES (?, ?, ?)"
 
 
@@ -70,7 +71,11 @@ class Store:
     def append(self, facts: Sequence[Fact | Correction], now_s: int) -> list[str]:
         """Write facts down, in one durable transaction; their ids."""
         with self._writing():
-            return self._add(facts, now_s)
+            ids = self._add(facts, now_s)
+        if any(isinstance(fact.fact if isinstance(fact, Correction) else fact, AssetFact) for fact in facts):
+            with suppress(OSError):
+                (self.folder / ASSETS).touch()
+        return ids
 
     def journal(self, facts: Sequence[Amounts], now_s: int) -> None:
         """This instance's open minutes as they stand, in place of what was said of them before."""

@@ -41,6 +41,7 @@ def footprint_of_run(run: "Run", meter: SpanMeter, account: SpanAccount, *, end:
         mismatch_g95=mismatch_g95((end.mono_ns - account.entered.mono_ns) / 1e9),
         notes=[*notes, *run._notes, *meter.notes(account), *prices.notes],
         others_known=meter.others_known,
+        rates=meter.prices().rates,
     )
 
 

@@ -19,6 +19,7 @@ from wattledger.runtime.books.keeper import Keeper
 from wattledger.runtime.books.opening import Books, known_intensities, life, open_books
 from wattledger.runtime.books.settled import Rows
 from wattledger.runtime.config import Config, ConfigError
+from wattledger.runtime.embodied import Materials
 from wattledger.runtime.live_prices import LivePrices
 from wattledger.runtime.opening import NO_ANSWER, WITNESSES, Opened, Scope
 from wattledger.runtime.prices import PriceList
@@ -41,6 +42,7 @@ class Session(NamedTuple):
     environ: Mapping[str, str]
     live: LivePrices
     opened: Opened
+    materials: Materials
     keeper: Keeper | None = None
 
     @property
@@ -57,6 +59,7 @@ class Session(NamedTuple):
     def stop(self) -> None:
         """The last reading, and the last page of the books."""
         self.live.stop()
+        self.materials.close()
         try:
             self.sampler.stop()
         finally:
@@ -130,7 +133,9 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
     if not scope.demo:
         say = None if plan.books is None else plan.books.say
         live.follow(partial(known_intensities, config, environ, plan.books), keeper.note if keeper else lambda _: None, say)
-    return Session(sampler, pipeline, scope.tree, host_name, config, environ, live, opened, keeper)
+    materials = Materials(config, None if scope.demo else environ, host_name, live.embody)
+    materials.look(sampler.devices())
+    return Session(sampler, pipeline, scope.tree, host_name, config, environ, live, opened, materials, keeper)
 
 
 def attend(session: Session, roots: tuple[int, ...]) -> None:
@@ -160,6 +165,7 @@ def look_again(session: Session, say: Callable[[str], None]) -> None:
         devices = ", ".join(device.id for device in runner.devices)
         say(f"{runner.source.name} is there now: {devices}" if devices else f"{runner.source.name} is there now")
         sampler.put(_floors(None, runner.devices))
+        session.materials.look(sampler.devices())
 
 
 def renew(session: Session, names: Collection[str], say: Callable[[str], None]) -> None:

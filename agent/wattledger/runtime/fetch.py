@@ -1,4 +1,4 @@
-"""HTTP for the sources that need it: one GET within a time and a size, and its body.
+"""HTTP for the sources that need it: one GET (or POST) within a time and a size, and its body.
 
 The only file that knows requests.  ``requests`` counts its timeout anew at each read and urllib3 inflates what it is sent; a BMC
 that trickles and a reply that grows a thousandfold must not hold a thread or fill the memory, so both bounds stand at the socket.
@@ -179,8 +179,10 @@ def _get(session: "requests.Session", url: str, request: Request, bounds: Bounds
         headers["Authorization"] = "Basic " + b64encode(":".join(request.auth).encode()).decode()
     try:
         left_s = bounds.left_s()
-        with session.get(
+        with session.request(
+            "GET" if request.body is None else "POST",
             url,
+            data=request.body,
             headers=headers,
             verify=verify,
             timeout=(left_s, left_s),

@@ -35,6 +35,7 @@ class LivePrices:
         self._feed: Feed | None = None
         self._feeds = 0  # how many there were: what one that was stopped still says is not heard
         self._money: dict[str, Factor] = {}
+        self._rates: Mapping[str, Factor] = {}
         self._configure(config, *self._read(config))
 
     def _read(self, config: Config) -> "tuple[PriceList, Tariff | None]":
@@ -53,7 +54,13 @@ class LivePrices:
         notes = self._base.notes if not self._grid else (*self._grid_notes, *self._base.own_notes)
         # A provider's figure may hold the upstream part: then none of the table's stands beside it.
         base = {kind: factor for kind, factor in self._base.factors.items() if not self._grid or kind not in GRID}
-        return self._base._replace(factors={**base, **self._grid, **self._money}, notes=notes)
+        return self._base._replace(factors={**base, **self._grid, **self._money}, notes=notes, rates=self._rates)
+
+    def embody(self, rates: Mapping[str, Factor]) -> None:
+        """What it took to make each device from now on; one that is not named any more counts for nothing."""
+        gone = {binding: rate._replace(value=0.0, quality="unknown") for binding, rate in self._rates.items()}
+        self._rates = dict(rates)
+        self._put([*({**gone, **self._rates}).values()])
 
     def grid_age_s(self) -> float | None:
         """How old the grid's live figure is; ``None`` where there is none."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from wattledger.core.model import Device, Factor
@@ -17,13 +18,15 @@ COUNTRY_FOR_ZONE_G95 = 1.5
 class PriceList(NamedTuple):
     """Factors by kind (``grid``, ``upstream``, ``pue``) and what must be said about them.
 
-    ``own_notes``: those that are not of the annual figure; ``doubt_g95``: where the zone itself was guessed.
+    ``own_notes``: those that are not of the annual figure; ``doubt_g95``: where the zone itself was guessed.  ``rates``: what it
+    took to make each device (or ``host``), grams per hour.
     """
 
     factors: Mapping[str, Factor]
     notes: tuple[str, ...]
     own_notes: tuple[str, ...] = ()
     doubt_g95: float = 1.0
+    rates: Mapping[str, Factor] = MappingProxyType({})
 
 
 def price_list(config: Config, environ: Mapping[str, str], zone: str | None = None) -> PriceList:
@@ -45,10 +48,32 @@ def price_list(config: Config, environ: Mapping[str, str], zone: str | None = No
         factors["upstream"] = prices.upstream._replace(kind="upstream")
     if pue is not None:
         factors["pue"] = pue._replace(kind="pue")
+    try:
+        litres, dry = _water(config, prices.zone, found.provider if found else None)
+    except ValueError as failure:
+        raise ConfigError(f"{config.origin('facility.wue')}: {failure}") from failure
+    factors |= litres
     why = (found.why,) if found else ()
     bare = "PUE is not known and not applied: grams are for the IT energy alone ([facility] pue sets it)"
-    own = () if pue is not None else (bare,)
+    own = (*(() if pue is not None else (bare,)), *dry)
     return PriceList(factors, (*why, *prices.notes, *own), (*why, *own), found.g95 if found else 1.0)
+
+
+def _water(config: Config, zone: str, provider: str | None) -> tuple[dict[str, Factor], tuple[str, ...]]:
+    """Litres per kWh, by kind of factor, and what cannot be said of them.  Raises ValueError for a WUE that cannot be."""
+    from wattledger.factors.water import ewif, site
+
+    found: dict[str, Factor] = {}
+    notes: tuple[str, ...] = ()
+    try:
+        found[ewif.KIND] = ewif.offsite(zone, config["water.hydro"])
+    except ewif.NotKnown as wrong:
+        notes = (str(wrong),)
+    wue = float(config["facility.wue"])
+    cooling = site.onsite(wue) if wue else site.onsite_cloud(provider) if provider else None
+    if cooling is not None:
+        found[site.KIND] = cooling
+    return found, notes
 
 
 def _known(zone: str | None, *, asked: bool, doubt_g95: float) -> annual.Prices:

@@ -35,9 +35,22 @@ MAIN_KEYS: dict[str, Key] = {
     "tariff.file": Key("", "str", "CSV of prices by time: start,end,price_per_kwh (ISO times with zone); goes before the others"),
     "tariff.currency": Key("EUR", "str", "ISO 4217 code of the currency"),
     "facility.pue": Key(0.0, "float", "power usage effectiveness of the building; 0: not known, not applied"),
+    "facility.wue": Key(0.0, "float", "litres of water that the site evaporates per kWh of IT energy; 0: not known, not applied"),
     "facility.rest": Key("on", "on|off", "whether fans, board and losses are estimated into energy_j"),
     "facility.wall_gain": Key(0.0, "float", "from a wall meter: wall = gain x measured parts + offset; 0: not calibrated"),
     "facility.wall_offset_w": Key(0.0, "float", "watts of that offset"),
+}
+
+# [embodied] and [water]
+MATERIAL_KEYS = {
+    "embodied.enabled": Key(True, "bool", "whether runs carry their share of the carbon that made the machine"),
+    "embodied.host": Key("auto", "auto|server|workstation|desktop|laptop|vm|none", "what the host is, where no passport says it"),
+    "embodied.host_kg": Key(0.0, "float", "kg CO2e that made the host without its accelerators; 0: estimated"),
+    "embodied.host_life_y": Key(5.0, "float", "service life of a host in years, where no passport says it"),
+    "embodied.gpu_life_y": Key(4.0, "float", "service life of an accelerator in years, where no passport says it"),
+    "embodied.footprints": Key("", "str", "your own product footprints: CSV, JSON or PACT v3; goes before the package's figures"),
+    "embodied.boavizta_url": Key("", "str", "a BoaviztAPI that you run, e.g. http://127.0.0.1:5000; empty: not asked"),
+    "water.hydro": Key("allocate", "allocate|exclude", "whether what reservoirs evaporate is counted as water of hydro power"),
 }
 
 # [ledger]
@@ -170,7 +183,7 @@ EXPORTER_KEYS: dict[str, dict[str, Key]] = {
 
 def _known() -> dict[str, Key]:
     """Every setting by its dotted name, sections in the contract's order."""
-    found = {**MAIN_KEYS, **LEDGER_KEYS}
+    found = {**MAIN_KEYS, **MATERIAL_KEYS, **LEDGER_KEYS}
     for provider, keys in GRID_KEYS.items():
         found |= {f"grid.{provider}.{name}": key for name, key in keys.items()}
     for source, keys in SOURCE_KEYS.items():

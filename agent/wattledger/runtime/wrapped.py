@@ -130,4 +130,5 @@ def footprint_of(who: Identity, account: SpanAccount, pipeline: Pipeline, notes:
         gain_of=gain_of,
         mismatch_g95=mismatch_g95((end.mono_ns - account.entered.mono_ns) / 1e9),
         notes=notes,
+        rates=pipeline.rates,
     )

@@ -40,7 +40,12 @@ def test_a_meter_says_who_it_is_where_and_how_it_was_told(tmp_path: Path) -> Non
     assert (began.what, began.meter, began.host, began.run, began.parent) == ("began", keeper.meter.id, "node-1", "r-1", "run:0123")
     assert (began.version, began.meter.partition(":")[0]) == (__version__, "track")
     assert began.system.endswith(f"Python {sys.version.split()[0].rstrip('+')}")
-    assert dict(began.config) == {
+    said = dict(began.config)
+    # What an estimate of the machine's making goes by.
+    assert said.pop("machine.class") in ("server", "workstation", "desktop", "laptop", "vm")
+    assert int(said.pop("machine.cpus")) >= 1
+    assert float(said.pop("machine.memory_gb")) > 0
+    assert said == {
         "ledger.path": str(tmp_path), "grid.zone": "DE", "sources.redfish.url": "https://bmc/redfish",
     }  # fmt: skip
     assert (ended.what, ended.meter) == ("ended", began.meter)

@@ -11,6 +11,7 @@ from wattledger.core.facts import IntensityFact, RunFact
 from wattledger.core.model import Instant, Workload
 from wattledger.core.version import __version__
 from wattledger.runtime import clock
+from wattledger.runtime.assets.host import host_facts
 from wattledger.runtime.books.keeper import Keeper, Plan, store_class
 from wattledger.runtime.books.minutes import Meter
 from wattledger.runtime.books.place import configured_folder, has_books, ledger_folder
@@ -68,6 +69,9 @@ def life(
         return RunFact("ended", meter.id, meter.host, at_ms, meter.run)
     named = ((name, value) for name, value in config.rows() if value.origin != "default" and not name.endswith(".user"))
     said = tuple((name, shown(str(value.value))) for name, value in named)  # who logs in where is no fact
+    here = host_facts(config)
+    kind = {"machine.class": here.machine_class, "machine.cpus": here.cpus, "machine.memory_gb": here.memory_gb}
+    said += tuple((name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in kind.items() if value)
     return RunFact(
         "began", meter.id, meter.host, at_ms, meter.run, outer, version=__version__, system=_system(),
         clock_offset_ms=clock.offset_ms(), config=said,

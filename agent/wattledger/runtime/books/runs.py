@@ -13,4 +13,5 @@ def run_fact(who: Identity, account: SpanAccount, meter: Meter) -> RunFact:
     return RunFact(
         "ended", meter.id, meter.host, at.wall_ns // 1_000_000, who.run_id, who.parent_run_id or "", who.job, who.model or "",
         tuple(sorted(who.labels.items())), who.scope, energy_uj=account.energy_uj,
+        reserved=tuple((binding, round(ns)) for binding, ns in sorted(account.reserved_ns.items())),
     )  # fmt: skip

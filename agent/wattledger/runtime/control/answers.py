@@ -33,6 +33,7 @@ class Published(NamedTuple):
     settled: Mapping[int, SpanAccount]
     devices: Mapping[str, Device]
     factors: tuple[Factor, ...]
+    rates: tuple[Factor, ...]  # what it took to make each device, per hour
     totals: Mapping[EnergyKey, int] | None
     everyone: bool  # every open span is in ``open``
     push: bool
@@ -61,7 +62,7 @@ class Answers:
 
     def __init__(self, desk: Desk, notes: Notes, price_notes: Notes) -> None:
         self._desk, self._notes, self._price_notes = desk, notes, price_notes
-        self._last = Published(Instant(0, 0), {}, {}, {}, (), None, False, False)
+        self._last = Published(Instant(0, 0), {}, {}, {}, (), (), None, False, False)
         self._awaited: dict[int, int | None] = {}  # by the span's number: the id to answer with
         self._recent: dict[int, SpanAccount] = {}
         self._older: dict[int, SpanAccount] = {}
@@ -79,10 +80,10 @@ class Answers:
         accounts = list(pipeline.spans.open_accounts())
         everyone = push or len(accounts) <= FEW
         copies = {a.span: wire.pack(a) for a in accounts if everyone or a.span in self._awaited}
-        factors = tuple(pipeline.terms.values())
+        factors, rates = tuple(pipeline.terms.values()), tuple(pipeline.rates.values())
         totals = dict(pipeline.totals.energy_uj) if self._totals else None
         settled = {account.span: account for account in step.settled}
-        return Published(now, copies, settled, dict(pipeline.totals.devices), factors, totals, everyone, push)
+        return Published(now, copies, settled, dict(pipeline.totals.devices), factors, rates, totals, everyone, push)
 
     # --- the server's thread --------------------------------------------------------------------------------------------
 
@@ -148,7 +149,7 @@ class Answers:
             client.flush()
 
     def _renew_terms(self) -> None:
-        factors = [f._asdict() for f in self._last.factors]
+        factors = [f._asdict() for f in (*self._last.factors, *self._last.rates)]
         notes, price_notes = list(self._notes()), list(self._price_notes())
         text = json.dumps([factors, notes, price_notes])
         if text != self._terms.text:

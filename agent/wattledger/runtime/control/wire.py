@@ -1,12 +1,13 @@
 """Accounts, devices and factors as JSON, between the agent and the programs it measures.
 
 An account: ``{"entered": [mono_ns, wall_ns], "left": …, "lanes": [[device, method, active_uj, held_uj, own_uj, device_uj, peak_uw,
-doubt_uj, spread_uj]], "others": {reserved job: uj}, "gaps": [[device, start, end, reason]], "terms": [[[factor], uj]]}``, the last
-only where other factors than those in force were.  Who may not see what others use
+doubt_uj, spread_uj]], "others": {reserved job: uj}, "gaps": [[device, start, end, reason]], "reserved_ns": {device: ns},
+"terms": [[[factor], uj]]}``, the last only where other factors than those in force were.  Who may not see what others use
 gets no ``device_uj`` (null), no ``others``, and the peak times his share of the device: what the bounds of his own figure need.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from wattledger.core.accounts import LaneAccount, SpanAccount, Term, joined
@@ -40,6 +41,7 @@ class Packed(NamedTuple):
     others: Mapping[str, float]
     gaps: tuple[Gap, ...]
     terms: tuple[Term, ...] = ()
+    reserved_ns: Mapping[str, float] = MappingProxyType({})
 
 
 def pack(account: SpanAccount) -> Packed:
@@ -52,7 +54,8 @@ def pack(account: SpanAccount) -> Packed:
     for workload, uj in account.others.items():
         name = APART.get(workload, OTHER.job)
         others[name] = others.get(name, 0.0) + uj
-    return Packed(account.entered, account.left, lanes, others, tuple(_folded(account.gaps)), tuple(joined(account.terms)))
+    gaps, terms = tuple(_folded(account.gaps)), tuple(joined(account.terms))
+    return Packed(account.entered, account.left, lanes, others, gaps, terms, dict(account.reserved_ns))
 
 
 def _folded(gaps: Sequence[Gap]) -> Iterable[Gap]:
@@ -74,6 +77,7 @@ def shown(packed: Packed, *, everything: bool, factors: Sequence[Factor] = ()) -
         "left": packed.left,
         "lanes": packed.lanes if everything else [_own(row) for row in packed.lanes],
         "gaps": [[gap.device.id, gap.start, gap.end, gap.reason] for gap in packed.gaps],
+        "reserved_ns": packed.reserved_ns,
     }
     if everything:
         found["others"] = packed.others
@@ -108,6 +112,7 @@ def unpack(found: Mapping[str, Any], boundary: Boundary, devices: Mapping[str, D
         sums.doubt_uj, sums.spread_uj = float(lane.doubt_uj), float(lane.spread_uj)
         _ = devices[lane.device]  # one that was not said would be missed only when the footprint is put together
     account.others = {KNOWN[name]: float(uj) for name, uj in found.get("others", {}).items() if name in KNOWN}
+    account.reserved_ns = {str(binding): float(ns) for binding, ns in found.get("reserved_ns", {}).items()}
     for used, uj in found.get("terms", ()):
         account.terms.append(({factor.kind: factor for factor in map(factor_of, used)}, int(uj)))
         account.priced_uj += int(uj)

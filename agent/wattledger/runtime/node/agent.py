@@ -246,6 +246,7 @@ class Agent:
         if clock.now().mono_ns - self._looked_ns > LOOK_AGAIN_NS:
             self._looked_ns = clock.now().mono_ns
             look_again(self.session, say)
+            self.session.materials.look_again()
         return True
 
     def reload(self) -> None:
@@ -263,6 +264,7 @@ class Agent:
         fixed = [name for name in FIXED if config[name] != self._first[name]]
         self.config = config
         self.session = self.session._replace(config=config)
+        self.session.materials.look(self.session.sampler.devices(), config)
         now = {**prices.factors, **{factor.kind: factor for factor in rest}}
         # What was in force and is not named any more counts for nothing: a factor that is gone has no successor to replace it.
         known = self.session.pipeline.factors

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from wattledger.core.accounts import SpanAccount
-from wattledger.core.footprint import Identity, digits, iso
+from wattledger.core.figures import digits
+from wattledger.core.footprint import Identity, iso
 from wattledger.core.model import Boundary, Device, Instant, Work, Workload
 from wattledger.core.units import seconds
 from wattledger.runtime import clock
@@ -64,8 +65,7 @@ class AgentMeter:
         self._asked: dict[int, threading.Event] = {}
         self._devices: dict[str, Device] = {}
         self._terms: PriceList | None = None
-        self._notes: tuple[str, ...] = ()
-        self._limits: tuple[str, ...] = ()
+        self._notes, self._limits = tuple[str, ...](), tuple[str, ...]()
         self._away: list[tuple[Instant, Instant | None]] = []
         self._link = Link(str(config["agent.socket"]), self)
         self.stop = self._link.stop
@@ -218,9 +218,11 @@ class AgentMeter:
     def heard(self, message: dict[str, Any]) -> None:
         """An account, the terms, or an error.  Raises LookupError, TypeError or ValueError for what makes no sense."""
         if message.get("op") == "terms":
-            factors = {f.kind: f for f in map(wire.factor_of, message["factors"])}
-            self._terms = PriceList(factors, tuple(str(note) for note in message.get("price_notes", ())))
-            self._notes = tuple(str(note) for note in message["notes"])
+            said = [wire.factor_of(factor) for factor in message["factors"]]
+            rates = {f.zone: f for f in said if f.kind == "embodied"}
+            prices = {f.kind: f for f in said if f.kind != "embodied"}
+            self._terms = PriceList(prices, tuple(map(str, message.get("price_notes", ()))), rates=rates)
+            self._notes = tuple(map(str, message["notes"]))
         elif "span" in message:
             self._account(message)
         elif "error" in message:

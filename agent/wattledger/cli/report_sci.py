@@ -1,0 +1,139 @@
+"""``wattledger report sci``: software carbon intensity, grams per token, request, run, …, with every input of the formula."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from wattledger.accounting.report_ask import Ask
+from wattledger.accounting.reports import UnknownName
+from wattledger.accounting.sci import BOUNDARIES, NO_MARKET, UNITS
+from wattledger.accounting.sci_rows import per, scores
+from wattledger.cli import fail
+from wattledger.cli.report_books import asked, instant, options
+from wattledger.core.figures import digits, gram
+from wattledger.ledger.books import Books, Span
+from wattledger.ledger.engine import LedgerError
+from wattledger.runtime.config import ConfigError, nearest
+
+KINDS = ("job", "model")
+ENDS = ("", "low_", "high_")
+QUANTITIES = {"sci": "g", "energy": "kwh", "intensity": "g_per_kwh", "operational": "g", "embodied": "g"}
+MILLION = 1_000_000
+
+
+@click.command("sci")
+@click.argument("kind", metavar="[job|model]", default="job")
+@click.argument("name", required=False)
+@options
+@click.option("--per", "unit", metavar="UNIT", required=True, help=f"Functional unit: {', '.join(UNITS)}.")
+@click.option("--count", type=float, metavar="N", help="How many units there were, for what the books do not count.")
+@click.option("--unit", "named", default="", metavar="NAME", help="What a custom unit is: image, page, agent run.")
+@click.option("--effective", is_flag=True, help="--count leaves failed and repeated work out (default: gross).")
+@click.option("--boundary", type=click.Choice(list(BOUNDARIES)), help="Default: the unit's own (token: consumer; flop: provider).")
+@click.option("--intensity", default="average", metavar="average|marginal", help="Which location-based intensity is I.")
+@click.option("--no-embodied", is_flag=True, help="Leave M out, and have the answer say that it is no full score.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON (schema wattledger.sci/1).")
+@click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
+def command(kind: str, name: str | None, **given: Any) -> None:
+    """SCI = ((E x I) + M) per R of each job or model (ISO/IEC 21031); with NAME, of that one.
+
+    E: kWh with PUE; I: g/kWh by location, never market-based; M: embodied carbon of the hardware's share; R: functional units.
+    For example: wattledger report sci model llama-3.1-8b --per token
+    """
+    try:
+        if given["as_json"] and given["as_csv"]:
+            raise ValueError("--json or --csv, not both")
+        if kind not in KINDS:
+            raise ValueError(f"scores are of a job or a model, not of {kind!r}{nearest(kind, KINDS)}")
+        found = _scores(kind, name, given)
+    except UnknownName as wrong:
+        fail(f"report sci {kind}: {wrong}{nearest(name or '', wrong.names)}")
+    except (ConfigError, LedgerError, ValueError) as wrong:
+        fail(f"report sci: {wrong}")
+    if given["as_json"]:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    elif given["as_csv"]:
+        click.echo(csv_text(found), nl=False)
+    else:
+        click.echo("\n".join(lines(found)))
+
+
+def _scores(kind: str, name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    if given["unit"] not in UNITS:
+        raise ValueError(f"--per {given['unit']!r}{nearest(given['unit'], list(UNITS))}: {', '.join(UNITS)}")
+    if given["intensity"].startswith("market"):
+        raise ValueError(NO_MARKET)
+    if given["intensity"] not in ("average", "marginal"):
+        raise ValueError(f"--intensity {given['intensity']!r}: average or marginal")
+    how = {"units": given["count"], "name": given["named"], "effective": given["effective"], "intensity": given["intensity"]}
+    per_what = per(given["unit"], given["boundary"], **how, embodied=not given["no_embodied"])
+    where = asked(given["config_file"], given["ledgers"], given["zone"])
+    from_s, to_s = instant(given["from_"], "--from"), instant(given["to"], "--to")
+    ask = Ask(kind, name, from_s, to_s, as_of_s=instant(given["as_of"], "--as-of"))
+    with Books(where.places, Span(ask.from_s, ask.to_s, ask.as_of_s)) as books:
+        return scores(books, ask, where.rules, per_what)
+
+
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """As people read it: the score, then its formula, input by input."""
+    if not found["rows"]:
+        yield f"nothing is booked for any {found['kind']}"
+    for row in found["rows"]:
+        title = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in row[found["kind"]]) or "(no name)"
+        yield f"SCI of {found['kind']} {title}, per {found['per']} ({found['boundary']})"
+        if "sci_g" in row:
+            million = f", {gram(row['sci_g']['value'] * MILLION)} per million" if row["sci_g"]["value"] < 0.1 else ""
+            yield f"  score      {_spanned(row['sci_g'], gram)} CO2e per {found['per']}{million}"
+        else:
+            yield f"  score      not known: {row['why']}"
+        if "inputs" in row:
+            yield from _inputs(row["inputs"])
+    for note in found["notes"]:
+        yield f"note: {note}"
+
+
+def _inputs(inputs: Mapping[str, Any]) -> Iterator[str]:
+    pue = f"PUE {inputs['pue']:.4g}" if "pue" in inputs else f"PUE known of {inputs['pue_known_of']:.0%} of it"
+    yield f"  E energy   {_spanned(inputs['energy_kwh'], _kwh)}: {_kwh(inputs['it_energy_kwh'])} of IT energy, {pue}"
+    if "intensity_g_per_kwh" in inputs:
+        found = inputs["intensity_g_per_kwh"]
+        stood = [each for word in ("quality", "boundary") for each in found["stands_on"][word].items()]
+        stands = ", ".join(f"{name} {part:.0%}" for name, part in stood)
+        yield f"  I grid     {_spanned(found, digits)} gCO2e/kWh, {found['signal']}: {stands}"
+        yield f"  E x I      {_spanned(inputs['operational_g'], gram)}"
+    if "embodied_g" in inputs:
+        yield f"  M embodied {_spanned(inputs['embodied_g'], gram)}"
+    elif "embodied_left_out" in inputs:
+        yield "  M embodied left out, as asked"
+    unit = inputs["functional_unit"]
+    window = f"{unit['window']['from']} to {unit['window']['to']}"
+    yield f"  R {unit['units']:<8} {unit['count']:.10g}, {unit['counted']} ({unit['counted_by']}); {window}"
+
+
+def csv_text(found: Mapping[str, Any]) -> str:
+    """A line each; what is not known is empty."""
+    plain = ("it_energy_kwh", "pue")
+    names = [f"{name}_{end}{unit}" for name, unit in QUANTITIES.items() for end in ENDS]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([found["kind"], "unit", "boundary", "count", "counted", "counted_by", *names, *plain, "why"])
+    for row in found["rows"]:
+        inputs = row.get("inputs", {})
+        unit, values = inputs.get("functional_unit", {}), {**inputs, **({"sci_g": row["sci_g"]} if "sci_g" in row else {})}
+        found_of = [values.get(f"{name}_{of}", {}) for name, of in QUANTITIES.items()]
+        cells = [quantity.get(end.rstrip("_") or "value", "") for quantity in found_of for end in ENDS]
+        said = [found["per"], found["boundary"], *(unit.get(word, "") for word in ("count", "counted", "counted_by"))]
+        writer.writerow([row[found["kind"]], *said, *cells, *(inputs.get(word, "") for word in plain), row.get("why", "")])
+    return text.getvalue()
+
+
+def _spanned(quantity: Mapping[str, Any], show: Any) -> str:
+    return f"{show(quantity['value'])} ({show(quantity['low'])} to {show(quantity['high'])})"
+
+
+def _kwh(value: float) -> str:
+    return f"{value:.4g} kWh"
