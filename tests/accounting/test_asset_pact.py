@@ -25,7 +25,8 @@ def test_a_piece_has_its_figure_and_its_evidence() -> None:
     text = pact_json()
     found = pact.read(text, "f.json", Thing(kind="board", life_h=35_040))
     assert found.kg == 1312
-    assert found.embodied[:5] == ("HGX 8", "board", 1312.0, pytest.approx(1312 / 1.5), pytest.approx(1312 * 1.5))
+    assert found.embodied[:3] == ("HGX 8", "board", 1312.0)
+    assert found.embodied[3:5] == pytest.approx((1312 / 1.5, 1312 * 1.5))
     assert (found.embodied.method, found.embodied.boundary, found.embodied.year) == ("pcf", "cradle-to-gate", "2025")
     assert found.evidence == f"pact:3fa85f64-5717-4562-b3fc-2c963f66afa6 sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     assert found.warnings == ()
@@ -45,13 +46,13 @@ def test_data_quality_ratings_make_the_interval_by_the_pedigree_matrix() -> None
     dqi = {"technologicalDQR": "3", "geographicalDQR": "2", "temporalDQR": "4"}
     g95 = exp(sqrt(sum(log(u) ** 2 for u in (1.05, 1.20, 1.01, 1.20))))
     found = pact.read(pact_json(dqi=dqi), "f.json").embodied
-    assert (found.low_kg, found.high_kg) == (pytest.approx(1312 / g95), pytest.approx(1312 * g95))
+    assert found[3:5] == pytest.approx((1312 / g95, 1312 * g95))
 
 
 def test_a_rating_between_two_scores_lies_between_their_widths() -> None:
     widths = [pact.pedigree_g95({"temporalDQR": Decimal(n) / 10}) for n in range(10, 51)]
     assert widths == sorted(widths)
-    assert (widths[0], widths[-1]) == (pytest.approx(1.05), pytest.approx(exp(sqrt(log(1.05) ** 2 + log(1.5) ** 2))))
+    assert [widths[0], widths[-1]] == pytest.approx([1.05, exp(sqrt(log(1.05) ** 2 + log(1.5) ** 2))])
 
 
 def test_the_standard_makes_the_interval_where_nobody_rated_the_data() -> None:
@@ -107,7 +108,8 @@ def test_a_required_key_of_the_footprint_that_is_missing_is_named(key: str) -> N
     ],
 )
 def test_the_older_names_are_recognised_and_told(new: str, old: str) -> None:
-    [line] = refused(pact_json(drop=(new,), **{old: "1312"}))
+    said: dict[str, Any] = {old: "1312"}
+    [line] = refused(pact_json(drop=(new,), **said))
     assert line == f"f.json: pcf.{new}: is missing; {old!r} is PACT v2's name for it: ask the supplier for v3"
 
 

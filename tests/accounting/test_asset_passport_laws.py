@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 from tests.accounting.made_passports import HEAD, SERVER, facts, outcome
 
 from wattledger.accounting.assets import mapping, passport, passport_write
+from wattledger.accounting.assets.books import fleet_of
 from wattledger.accounting.assets.passport_events import event
 from wattledger.accounting.assets.passport_fields import BadPassport
+from wattledger.accounting.assets.passport_places import Form
+from wattledger.accounting.assets.passport_rows import ROW
 from wattledger.accounting.assets.passport_words import EVENTS, KINDS
-from wattledger.core.facts import AssetFact
+from wattledger.accounting.assets.rules import check
+from wattledger.core.facts import AssetFact, Known
 
 words = st.text("abc äß\"'#=[]\\.-Ω/", min_size=1, max_size=12).filter(lambda said: said.strip() != "").map(str.strip)
 kilograms = st.decimals(0, 90_000, places=3)
@@ -105,6 +109,16 @@ def test_the_template_reads_and_reads_back() -> None:
     assert passport.read(passport_write.write(found.facts), "toml", "again.toml").facts == found.facts
 
 
+def test_the_books_take_a_passport_and_hold_all_its_kilograms() -> None:
+    found = passport.read(passport_write.template(), "toml", "template.toml").facts
+    assert check([], found) == ()
+    known = [Known(f"w:{n}", 0, fact) for n, fact in enumerate(found, 1)]
+    fleet = fleet_of(known, until_s=1_800_000_000)
+    balance = fleet.balance(1_800_000_000)
+    assert balance.residual_ug == 0
+    assert balance.made_ug + balance.added_ug == (2_500_000 + 8 * 164_000 + 12_500) * 1_000_000
+
+
 def test_a_detail_without_a_word_is_left_out_aloud() -> None:
     [fact] = facts(SERVER)
     told = passport_write.write([fact._replace(details=(*fact.details, ("zodiac", "libra")))])
@@ -121,11 +135,12 @@ values = st.recursive(
 )
 KEYS = ("id", "kind", "made", "count", "devices", "serial", "mass_kg", "inside", "footprint", "kg", "pact", "estimate", "inputs",
         "includes_parts", "spare", "event", "at", "host", "km", "mode", "life_years", "spread_over", "asset", "low_kg")  # fmt: skip
-SOUND = ("gpu", "2025-01-01", 3, 164, ["a"], "boavizta", {"kg": 1}, {"estimate": "boavizta"}, {"pact": {"pcf": {}}}, True, "repair")
+SOUND: tuple[Any, ...] = ("gpu", "2025-01-01", 3, 164, ["a"], "boavizta", {"kg": 1}, {"estimate": "boavizta"},
+                          {"pact": {"pcf": {}}}, True, "repair")  # fmt: skip
 odd = st.dictionaries(st.sampled_from(KEYS), st.one_of(values, st.sampled_from(SOUND)), max_size=8)
 
 
-def accepted(text: str, form: passport.Form) -> list[AssetFact]:
+def accepted(text: str, form: Form) -> list[AssetFact]:
     found = outcome(lambda: passport.read(text, form, "f").facts)
     if isinstance(found, BadPassport):
         assert found.lines
@@ -189,4 +204,4 @@ def test_whatever_a_mapping_says_it_is_read_or_refused(tree: dict[str, Any]) -> 
     if isinstance(found, BadPassport):
         assert found.lines
     else:
-        assert all(word in mapping.ROW for word in found.columns.values())
+        assert all(word in ROW for word in found.columns.values())

@@ -23,21 +23,17 @@ from tests.accounting.made_machines import (
     ran,
     server,
 )
-from tests.accounting.made_reports import LEARNT_S, asked, books
-from tests.ledger.made import NOON_S, began
+from tests.accounting.made_reports import asked, books
+from tests.ledger.made import NOON_S
 
 from wattledger.accounting.price import Price
-from wattledger.accounting.report_ask import Ask, Rules
-from wattledger.core.facts import Correction, RunFact
+from wattledger.accounting.report_ask import Ask
 from wattledger.ledger import compact
 from wattledger.ledger.compact import Plan
 from wattledger.ledger.manifest import manifests
 from wattledger.ledger.query_embodied_sql import Method
 from wattledger.ledger.rollup import Level
 from wattledger.ledger.segments import seal
-
-YEARS_4_H = 35_040
-
 
 # --- by hand ----------------------------------------------------------------------------------------------------------------
 
@@ -141,8 +137,9 @@ def test_two_agents_in_turn_are_one_minute_together(tmp_path: Path) -> None:
 
 def month() -> list[Any]:
     """Two servers, a GPU that moves from one to the other in the middle of an hour, two jobs, and times when nobody metered."""
-    machines = [*server(), *server("two", host="b-1", g=2_000_001), *card(), event("card", "move", 10.3, 77, inside="two", mode="road")]
-    facts = [*machines, event("two", "repair", 20, 1234), event("srv", "estimate", 25.5, el_h="20000")]
+    machines = [*server(), *server("two", host="b-1", g=2_000_001), *card()]
+    moved = event("card", "move", 10.3, 77, inside="two", mode="road")
+    facts: list[Any] = [*machines, moved, event("two", "repair", 20, 1234), event("srv", "estimate", 25.5, el_h="20000")]
     for hour in (*range(0, 24, 2), 25, 26):
         host = HOST if hour < 11 else "b-1"
         minutes = range(60 * hour, 60 * hour + 50)
@@ -232,169 +229,3 @@ def test_whatever_happened_all_is_charged(tmp_path: Path, data: st.DataObject) -
         found = booked(place, method, ask)
         assert charged(found) == owed(found)
         assert all(one.ug >= 0 for one in found.booked)
-
-
-# --- estimates --------------------------------------------------------------------------------------------------------------
-
-
-MACHINE = (("machine.class", "server"), ("machine.cpus", "64"), ("machine.memory_gb", "512"))
-
-
-def test_a_gpu_without_a_passport_is_estimated_for_the_time_it_was_metered(tmp_path: Path) -> None:
-    place = books(tmp_path, ran(1000))
-    said = asked(place, Ask("job", from_s=at(-10), to_s=at(10)))
-    [row] = said["rows"]
-    # carbon.md 9, example 20: 164 kg over four years, an hour.
-    assert row["emissions_g"]["embodied"]["value"] == pytest.approx(4.680, abs=1e-3)
-    assert row["stands_on"]["embodied"]["quality"] == {"estimate": 1.0}
-    assert row["emissions_g"]["embodied"]["high"] > row["emissions_g"]["embodied"]["value"] * 3  # 575 kg by another source
-    assert "unmetered_g" not in said["embodied"]
-
-
-def test_a_passport_stops_the_estimate_of_the_same_thing_and_no_other(tmp_path: Path) -> None:
-    facts = [*ran(1000), *ran(10, device="GPU-1"), began(config=MACHINE)]
-    two_cards = {one.asset for one in booked(books(tmp_path, facts)).booked}
-    assert two_cards == {f"estimate:{GPU}", "estimate:GPU-1", f"estimate:{HOST}"}
-    one_card = {one.asset for one in booked(books(tmp_path, [*server(), *card(), *facts])).booked}
-    assert one_card == {"srv", "card", "estimate:GPU-1"}
-
-
-def test_a_host_whose_meter_said_nothing_of_it_is_not_guessed_and_one_that_is_configured_is(tmp_path: Path) -> None:
-    place = books(tmp_path, ran(10, device="c", component="cpu"))
-    found = asked(place, Ask("job"))
-    assert "embodied" not in found["rows"][0]["emissions_g"]
-    assert "no passports" in found["not_known"]["embodied"]
-    [row] = asked(place, Ask("job"), Rules(host_kg=438, host_life_h=43_800))["rows"]
-    assert row["emissions_g"]["embodied"]["value"] == pytest.approx(10)
-
-
-def test_it_is_left_out_as_configured(tmp_path: Path) -> None:
-    found = asked(books(tmp_path, [*server(), *ran(10)]), Ask("job"), Rules(embodied=False))
-    assert "embodied" not in found["total"]["emissions_g"]
-    assert "as configured" in found["not_known"]["embodied"]
-
-
-def test_it_is_never_part_of_another_sum(tmp_path: Path) -> None:
-    facts = [*ran(10), *server(), *card()]
-    with_it, without = (asked(books(tmp_path, facts), Ask("job"), Rules(embodied=on))["total"]["emissions_g"] for on in (True, False))
-    assert {basis: grams for basis, grams in with_it.items() if basis != "embodied"} == without
-
-
-# --- how sure ---------------------------------------------------------------------------------------------------------------
-
-
-def interval(found: dict[str, Any]) -> tuple[float, float]:
-    grams = found["total"]["emissions_g"]["embodied"]
-    return grams["value"] / grams["low"], grams["high"] / grams["value"]
-
-
-def test_things_of_one_model_share_their_error_and_others_do_not(tmp_path: Path) -> None:
-    # carbon.md 8.1: a thousand equal rows of one factor are as unsure as one.
-    one = interval(asked(books(tmp_path, [*server(g=0), *card(), *ran(1)]), Ask("job")))
-    alike = [*card(), *card("card-2", device="GPU-1"), *ran(1), *ran(1, device="GPU-1")]
-    assert interval(asked(books(tmp_path, [*server(g=0), *alike]), Ask("job"))) == pytest.approx(one)
-    assert one == pytest.approx((1.5, 1.5))  # a vendor's product footprint (carbon.md 8.3), its service life stated
-    mixed = interval(asked(books(tmp_path, [*server(g=164_000), *card(), *ran(1)]), Ask("job")))
-    assert mixed[1] == pytest.approx(1 + 0.5 / 2**0.5, rel=1e-6)
-
-
-def test_a_passports_own_interval_is_taken_and_an_assumed_life_widens_it(tmp_path: Path) -> None:
-    words = {"kind": "server", "method": "pcf", "source": "v", "model": "R", "low_g": "800000", "high_g": "3000000"}
-    made = [event("srv", "make", -9, 1_000_000, **words), event("srv", "commission", -5, host=HOST)]
-    low, high = interval(asked(books(tmp_path, [*made, *ran(1, device="c", component="cpu")]), Ask("job")))
-    assert low == pytest.approx(2.718281828 ** ((0.22314**2 + 0.33647**2) ** 0.5), rel=1e-4)
-    assert high == pytest.approx(2.718281828 ** ((1.09861**2 + 0.33647**2) ** 0.5), rel=1e-4)
-
-
-# --- corrections, programs that meter themselves, shared assets, work ----------------------------------------------------------
-
-
-def test_a_corrected_event_holds_as_corrected(tmp_path: Path) -> None:
-    from tests.accounting.made_reports import add
-
-    facts = [*server(), *ran(10, device="c", component="cpu")]
-    place = books(tmp_path, facts)
-    wrong = add(place, [event("other", "make", -9, 5, kind="server"), event("other", "commission", -8, host=HOST)], LEARNT_S)
-    assert "other" in owed(booked(place))
-    add(place, [Correction(wrong[0], "no such machine")], LEARNT_S + 1)
-    found = booked(place)
-    assert set(owed(found)) == {"srv"} == set(charged(found))
-
-
-def tracked(reserved_s: int, minutes: int = 60, **more: Any) -> list[Any]:
-    ended = RunFact("ended", "track:t", HOST, at(1) * 1000, "run-0", job="job-0", reserved=((GPU, reserved_s * 10**9), ("host", 10**12)))
-    return [*ran(10, minutes=range(minutes), meter="track:t", run="run-0"), ended._replace(**more)]
-
-
-def test_a_program_that_meters_itself_pays_for_what_it_reserved(tmp_path: Path) -> None:
-    found = booked(books(tmp_path, [*server(), *card(), *tracked(1800)]))
-    card_ug, server_ug = owed(found)["card"], owed(found)["srv"]
-    assert by_job(found, "card") == {"job-0": pytest.approx(card_ug / 2, abs=1), "(unmetered)": pytest.approx(card_ug / 2, abs=1)}
-    assert by_job(found, "srv")["job-0"] == pytest.approx(server_ug * 1000 / 3600, rel=1e-6)
-    assert charged(found) == owed(found)
-
-
-def test_an_inner_run_pays_its_own_part_of_the_outers(tmp_path: Path) -> None:
-    inner = ran(10, minutes=range(60, 70), meter="track:t", run="run-1", job="inner")
-    ended = RunFact("ended", "track:t", HOST, at(2) * 1000, "run-1", "run-0", "inner", reserved=((GPU, 300 * 10**9),))
-    found = booked(books(tmp_path, [*server(), *card(), *tracked(2100), *inner, ended]))
-    hour = owed(found)["card"] * 3600 / 4200
-    assert by_job(found, "card")["inner"] == pytest.approx(hour * 300 / 3600, rel=1e-5)
-    assert by_job(found, "card")["job-0"] == pytest.approx(hour * 1800 / 3600, rel=1e-5)
-
-
-def test_a_program_that_did_not_say_what_it_reserved_is_not_guessed(tmp_path: Path) -> None:
-    place = books(tmp_path, [*server(), *card(), *tracked(1800, reserved=())])
-    found = booked(place)
-    assert by_job(found, "card") == {"(unmetered)": owed(found)["card"]}
-    assert any("did not say how much" in note for note in asked(place, Ask("job"))["notes"])
-
-
-def test_a_run_over_days_pays_a_days_part_of_it_in_a_days_report(tmp_path: Path) -> None:
-    day = 24 * 60
-    windows = ran(10, minutes=range(0, 2 * day, 60), length_s=H, meter="track:t", run="run-0")
-    said = RunFact("ended", "track:t", HOST, at(48) * 1000, "run-0", job="job-0", reserved=((GPU, 24 * H * 10**9),))
-    start = RunFact("began", "track:t", HOST, at(0) * 1000, "run-0")
-    place = books(tmp_path, [*server(), *card(), start, *windows, said])
-    ask = Ask("job", from_s=at(24), to_s=at(48))
-    found = booked(place, ask=ask)
-    assert by_job(found, "card")["job-0"] == pytest.approx(owed(found)["card"] / 2, rel=1e-6)
-
-
-@pytest.mark.parametrize(("key", "parts"), [("hosts", (0.5, 0.5)), ("energy", (0.25, 0.75)), ("hours", (2 / 3, 1 / 3))])
-def test_what_serves_many_hosts_is_spread_by_its_key(tmp_path: Path, key: str, parts: tuple[float, float]) -> None:
-    net = event("net", "make", -124, 1_000_000, kind="network", spread_over=f"{HOST}, b", spread_by=key, el_h="35040")
-    facts = [net, event("net", "commission", -100, site="hall")]
-    facts += [*ran(10), *ran(60, minutes=range(30), host="b", job="b")]
-    found = booked(books(tmp_path, [*server(), *server("two", host="b"), *facts]))
-    got, whole = by_job(found, "net"), owed(found)["net"]
-    assert sum(got.values()) == whole
-    assert got["job-0"] == pytest.approx(whole * parts[0], abs=2)
-    # By hosts, each pays for all of the time, metered or not.
-    half = 0.5 if key == "hosts" else 1.0
-    assert got["b"] == pytest.approx(whole * parts[1] * half, abs=2)
-
-
-def test_hours_on_leave_a_true_up(tmp_path: Path) -> None:
-    facts = [*server(scheme="hours-on"), *ran(10, minutes=range(15), device="c", component="cpu")]
-    found = booked(books(tmp_path, facts), ask=Ask("job", from_s=NOON_S, to_s=NOON_S + H))
-    whole = owed(found)["srv"]
-    assert by_job(found) == {"job-0": pytest.approx(whole / 4, abs=1), "(true-up)": pytest.approx(whole * 3 / 4, abs=1)}
-
-
-@pytest.mark.parametrize("joules", [600, 6000])
-def test_work_is_charged_by_the_planned_price_of_a_unit_and_the_rest_is_trued_up(tmp_path: Path, joules: int) -> None:
-    # Planned: 35,040 h x 3,600,000 J: 3.6 MJ an hour.  Done: 0.036 or 0.36 MJ in an hour, so 1 % or 10 % of an hour's part.
-    plan = {"scheme": "work", "work_unit": "energy_j", "el_work": str(35_040 * 3_600_000)}
-    facts = [*server(**plan), *ran(joules, device="c", component="cpu")]
-    found = booked(books(tmp_path, facts))
-    assert by_job(found)["job-0"] == pytest.approx(28.5388 * UG * joules * 60 / 3.6e6, rel=1e-4)
-    assert sum(by_job(found).values()) == owed(found)["srv"]
-
-
-def test_work_beyond_the_plan_is_charged_and_taken_back_in_the_true_up(tmp_path: Path) -> None:
-    plan = {"scheme": "work", "work_unit": "energy_j", "el_work": str(35_040 * 3_600_000)}
-    found = booked(books(tmp_path, [*server(**plan), *ran(120_000, device="c", component="cpu")]))
-    assert by_job(found)["job-0"] == pytest.approx(2 * 28.5388 * UG, rel=1e-4)
-    assert by_job(found)["(true-up)"] < 0
-    assert sum(by_job(found).values()) == owed(found)["srv"]

@@ -53,6 +53,7 @@ def test_a_score_is_operational_and_embodied_grams_per_unit_with_every_input(tmp
     [row] = scored(place, per("token"))["rows"]
     inputs = row["inputs"]
     assert inputs["embodied_g"]["value"] == pytest.approx(4.680, abs=5e-4)
+    assert inputs["embodied_g"]["stands_on"]["quality"] == {"passport": 1.0}
     assert (inputs["it_energy_kwh"], inputs["pue"]) == (2, pytest.approx(1.2))
     assert inputs["energy_kwh"]["value"] == pytest.approx(2.4)
     assert inputs["intensity_g_per_kwh"]["value"] == pytest.approx(100)

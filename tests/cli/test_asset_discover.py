@@ -10,6 +10,7 @@ from tests.cli.asset_place import rows, said
 from tests.cli.front import Front, is_one_line, own_place
 from tests.rig.rig import Gpu, Rig, load_constant
 from tests.runtime import trees
+from tests.runtime.programs import compiler, environ, wattledger
 from tests.runtime.trees import Tree
 
 HERE = ".local/state/wattledger/ledger"
@@ -47,12 +48,14 @@ def test_a_server_becomes_an_asset_with_its_parts(front: Front, monkeypatch: pyt
     assert len(said(front, "asset", "list", "--host", "gpu-7")["assets"]) == len(kinds) + 1
 
 
-def test_gpus_stand_in_the_passport_by_the_ids_of_the_meters(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_on(monkeypatch, trees.laptop(Path("tree").resolve()))
+def test_gpus_stand_in_the_passport_by_the_ids_of_the_meters(tmp_path: Path) -> None:
+    """In a process of its own: a driver's library, once loaded, stays."""
+    tree = trees.laptop(tmp_path / "tree")
     rig = Rig(gpus=(Gpu(load_constant(100), part="699-2G520-0200-000", serial="1652823054321"), Gpu(load_constant(100))))
-    with rig.write(Path("rig").resolve()).activate():
-        monkeypatch.setenv("WATTLEDGER_PATHS_SYSFS", str(Path("tree/sys").resolve()))
-        found = said(front, "asset", "discover")
+    paths = {"WATTLEDGER_PATHS_SYSFS": str(tree.sysfs), "WATTLEDGER_PATHS_PROCFS": str(tree.procfs)}
+    compiler()
+    done = wattledger(environ(tmp_path, **{**rig.write(tmp_path / "rig").env(), **paths}), "asset", "discover", "--json")
+    found = json.loads(done.out)
     parts = tomllib.loads(found["passport"])["component"]
     assert [part["device"] for part in parts] == [gpu.uuid for gpu in rig.gpus]
     assert parts[0]["note"] == "board part number 699-2G520-0200-000"

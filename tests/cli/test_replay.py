@@ -74,7 +74,7 @@ def test_totals_can_be_printed_by_any_exporter_that_answers(front: Front, export
     said = front("replay", str(CAPTURE), "--export", exporter)
     assert (said.status, said.err) == (0, "")
     assert "GPU-0f4a" in said.out
-    assert "source" not in said.out  # no source was read
+    assert "source_up" not in said.out  # no source was read
 
 
 @pytest.mark.usefixtures("_exporters")

@@ -24,10 +24,10 @@ from tests.core.metered import DEVICES, IDENTITY, gain_of
 
 from wattledger.core.footprint import assemble
 from wattledger.core.lanes import EnergyCurve
-from wattledger.core.model import IDLE, Device, Factor, Instant, Interval, Workload
+from wattledger.core.model import IDLE, RETIRED, Device, Factor, Instant, Interval, Sample, Workload
 from wattledger.core.pipeline import Pipeline
 from wattledger.core.reserved import HOST, NS_PER_H, Service, paying, share_of
-from wattledger.core.totals import RETIRED, State, led_in
+from wattledger.core.totals import State, led_in
 
 A, B = Workload("a"), Workload("b")
 
@@ -78,7 +78,7 @@ def test_a_devices_time_is_handed_out_to_the_last_nanosecond(
     assert all(weight >= 0 for weight in weights.values())
 
 
-def an_hour(*more: object) -> Pipeline:
+def an_hour(*more: Sample) -> Pipeline:
     """One program holds a GPU for an hour, beside a CPU that nobody holds and that it keeps busy for a quarter."""
     pipeline, _ = run(
         full(
@@ -168,7 +168,7 @@ def test_a_footprint_says_its_share_and_by_which_figures() -> None:
     account = settled[1]
     assert account.left is not None
     found = assemble(IDENTITY, account, DEVICES, end=account.left, terms=[], gain_of=gain_of, mismatch_g95=1.0, rates=rates)
-    assert found.emissions_g["embodied"] == (pytest.approx(4.68), pytest.approx(4.68 / 1.5), pytest.approx(4.68 * 3.5))
+    assert found.emissions_g["embodied"] == pytest.approx((4.68, 4.68 / 1.5, 4.68 * 3.5))
     assert found.factors[-1] == rates[GPU.id]
     who = IDENTITY._replace(scope="host")
     whole = assemble(who, account, DEVICES, end=account.left, terms=[], gain_of=gain_of, mismatch_g95=1.0, rates=rates)

@@ -14,7 +14,8 @@ from tests.runtime.devices import until
 from wattledger.core.accounts import SpanAccount
 from wattledger.core.model import Boundary, Instant, Work, Workload
 from wattledger.runtime.config import Config, Value
-from wattledger.runtime.remote.meter import AgentMeter, Refused, claimed
+from wattledger.runtime.remote.claimed import claimed
+from wattledger.runtime.remote.meter import AgentMeter, Refused
 
 Make = Callable[[Instant], Boundary]
 

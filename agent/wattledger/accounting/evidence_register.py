@@ -13,7 +13,7 @@ UNCERTAINTY = (
     "every quantity is {value, low, high}: a 95 % interval",
     "a factor's error is log-normal, from value / g to value x g; of a product, the logarithms of g add in quadrature",
     "errors of one cause (a kind of sensor, a price's source, a PUE) are common to all that it touched and add linearly",
-    "independent causes add in quadrature; rows never average a shared error away",
+    "independent causes add by the moments of their log-normals, else in quadrature; rows never average a shared error away",
     "energy that a shared device may have spent for another is part of the interval of jobs and models, not of devices",
     "an annual average that prices a shorter time is wider: 2.0 for an hour, 1.8 for a day, 1.4 for a week, 1.0 for a year",
     "the interval of each factor stands beside it in the register",

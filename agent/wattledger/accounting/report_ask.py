@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 from wattledger.accounting.tariffs import Tariff
+from wattledger.factors.hardware.figure import Embodied
 
 HOUR_S = 3600
 DAY_S = 86_400
@@ -52,8 +53,8 @@ class Rules(NamedTuple):
     ``wue``: litres that sites evaporate for a kWh of IT energy, 0: not known; ``hydro``: whether reservoirs' water is counted.
 
     ``embodied``: whether lines have their share of what made the machines, by the method ``allocation`` (``embodied.methods``), of
-    which one needs ``prices``, (job, per hour).  Without passports: ``host_kg`` that the host took to make (0: estimated), and the
-    service lives of hosts and of accelerators.
+    which one needs ``prices``, (job, per hour); above ``embodied_rows`` rows they have not.  Without passports: ``host_kg`` that
+    the host took to make (0: estimated), and the service lives of hosts and of accelerators.
     """
 
     zone: str = ""
@@ -64,8 +65,10 @@ class Rules(NamedTuple):
     wue: float = 0.0
     hydro: Literal["allocate", "exclude"] = "allocate"
     embodied: bool = True
+    embodied_rows: int = 5_000_000
     allocation: str = "reserved"
     prices: tuple[tuple[str, float], ...] = ()
     host_kg: float = 0.0
     host_life_h: float = 5 * YEAR_H
     gpu_life_h: float = 4 * YEAR_H
+    footprints: tuple[Embodied, ...] = ()

@@ -12,8 +12,10 @@ from wattledger.accounting.embodied.methods import METHODS, method_of, prices_of
 from wattledger.accounting.report_ask import YEAR_H, Rules
 from wattledger.accounting.tariffs import Tariff, tariff
 from wattledger.factors.grid import annual
+from wattledger.factors.hardware.figure import Embodied
 from wattledger.ledger import lake
 from wattledger.ledger.engine import LedgerError
+from wattledger.runtime.assets.footprints import first_line, own_figures
 from wattledger.runtime.books.place import folders_to_read
 from wattledger.runtime.config import Config, ConfigError, load
 from wattledger.runtime.prices import today
@@ -99,7 +101,17 @@ def _rules(config: Config, zone: str | None) -> Rules:
         wue=float(config["facility.wue"]), hydro="exclude" if config["water.hydro"] == "exclude" else "allocate",
         embodied=bool(config["embodied.enabled"]), host_kg=float(config["embodied.host_kg"]),
         host_life_h=_life_h(config, "embodied.host_life_y"), gpu_life_h=_life_h(config, "embodied.gpu_life_y"),
+        footprints=_footprints(config),
     )  # fmt: skip
+
+
+def _footprints(config: Config) -> tuple[Embodied, ...]:
+    if not config["embodied.enabled"]:
+        return ()
+    try:
+        return own_figures(str(config["embodied.footprints"]))
+    except ValueError as wrong:
+        raise ConfigError(f"{config.origin('embodied.footprints')}: [embodied] footprints: {first_line(wrong)}") from None
 
 
 def _life_h(config: Config, name: str) -> float:

@@ -101,12 +101,11 @@ def _inputs(inputs: Mapping[str, Any]) -> Iterator[str]:
     yield f"  E energy   {_spanned(inputs['energy_kwh'], _kwh)}: {_kwh(inputs['it_energy_kwh'])} of IT energy, {pue}"
     if "intensity_g_per_kwh" in inputs:
         found = inputs["intensity_g_per_kwh"]
-        stood = [each for word in ("quality", "boundary") for each in found["stands_on"][word].items()]
-        stands = ", ".join(f"{name} {part:.0%}" for name, part in stood)
-        yield f"  I grid     {_spanned(found, digits)} gCO2e/kWh, {found['signal']}: {stands}"
+        yield f"  I grid     {_spanned(found, digits)} gCO2e/kWh, {found['signal']}: {_stands(found, ('quality', 'boundary'))}"
         yield f"  E x I      {_spanned(inputs['operational_g'], gram)}"
     if "embodied_g" in inputs:
-        yield f"  M embodied {_spanned(inputs['embodied_g'], gram)}"
+        found = inputs["embodied_g"]
+        yield f"  M embodied {_spanned(found, gram)}: {_stands(found, ('quality', 'method'))}"
     elif "embodied_left_out" in inputs:
         yield "  M embodied left out, as asked"
     unit = inputs["functional_unit"]
@@ -129,6 +128,11 @@ def csv_text(found: Mapping[str, Any]) -> str:
         said = [found["per"], found["boundary"], *(unit.get(word, "") for word in ("count", "counted", "counted_by"))]
         writer.writerow([row[found["kind"]], *said, *cells, *(inputs.get(word, "") for word in plain), row.get("why", "")])
     return text.getvalue()
+
+
+def _stands(found: Mapping[str, Any], words: tuple[str, ...]) -> str:
+    """On what, by parts."""
+    return ", ".join(f"{name} {part:.0%}" for word in words for name, part in found["stands_on"].get(word, {}).items())
 
 
 def _spanned(quantity: Mapping[str, Any], show: Any) -> str:

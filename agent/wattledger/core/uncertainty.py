@@ -4,9 +4,12 @@ Errors that come from one factor are common to all it touched: they add up linea
 error away; only independent ones add in quadrature.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import exp, log, sqrt
 from typing import NamedTuple
+
+Z95 = 1.959964
+WIDEST_W = 1.2  # exp(sigma^2) of g = 2.3; above it moments say little of the bounds
 
 
 class Quantity(NamedTuple):
@@ -38,7 +41,10 @@ class Term(NamedTuple):
 
 def total(terms: Iterable[Term]) -> Quantity:
     """Sum terms: linear within a cause, in quadrature across causes and edges.  Lower and upper errors stay apart, because a
-    multiplicative interval is not symmetric; the lower end never falls below zero."""
+    multiplicative interval is not symmetric; the lower end never falls below zero.
+
+    Of several causes without edges, what adds up are the first three moments of their log-normals (Fenton-Wilkinson with a shift):
+    within 0.5 % of a simulation where g < 2, and quadrature up to 3.5 % off (many wide causes of one size)."""
     value, below, above, missing = 0.0, 0.0, 0.0, 0.0
     by_cause: dict[str, tuple[float, float]] = {}
     for term in terms:
@@ -48,10 +54,39 @@ def total(terms: Iterable[Term]) -> Quantity:
         below += term.edge**2
         above += term.edge**2
         missing += term.missing
+    doubtful = [(down, up) for down, up in by_cause.values() if down > 0 and up > 0]
+    if len(doubtful) > 1 and not above:
+        found = _moments(doubtful, value)
+        if found is not None:
+            return found._replace(high=found.high + missing)
     for down, up in by_cause.values():
         below += down**2
         above += up**2
     return Quantity(value, max(0.0, value - sqrt(below)), value + sqrt(above) + missing)
+
+
+def _moments(causes: Sequence[tuple[float, float]], value: float) -> Quantity | None:
+    """A shifted log-normal of the same mean, variance and skewness as the sum; ``None`` where a cause is too wide for moments.
+
+    Of one cause with errors ``down`` and ``up``, g is their ratio and its median up / (g - 1).  The interval holds the value, which
+    is the sum of the medians: many wide causes have a mean well above it."""
+    mean = variance = third = 0.0
+    for down, up in causes:
+        g95 = up / down
+        w = exp((log(g95) / Z95) ** 2)
+        if not 1 + 1e-12 < w < WIDEST_W:
+            return None
+        own = up / (g95 - 1) * sqrt(w)
+        mean, variance = mean + own, variance + own**2 * (w - 1)
+        third += own**3 * (w - 1) ** 2 * (w + 2)
+    sure = value - sum(up / (up / down - 1) for down, up in causes)
+    skew = third / variance**1.5
+    root = (1 + skew**2 / 2 + skew * sqrt(1 + skew**2 / 4)) ** (1 / 3)
+    w = root + 1 / root - 1
+    spread, middle = sqrt(log(w)), sqrt(variance / (w - 1) / w)
+    shift = sure + mean - sqrt(variance / (w - 1))
+    low, high = (shift + middle * exp(side * Z95 * spread) for side in (-1, 1))
+    return Quantity(value, max(0.0, min(low, value)), max(high, value))
 
 
 def scale(quantity: Quantity, factor: float, g95s: Iterable[float], highs: Iterable[float] = ()) -> Quantity:

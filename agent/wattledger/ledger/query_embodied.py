@@ -39,8 +39,9 @@ class Segment(NamedTuple):
 class Paid(NamedTuple):
     """A program's run reserved ``ns`` of a device (or ``host``) in the time that its meter saw.
 
-    Books that are opened for a time need not have what was recorded before ``cut_s``; where they have not, the meter had seen it for
-    ``before_ns`` till then."""
+    Books that are opened for a time need not have what was recorded before ``cut_s``; where they have not, the meter had seen it
+    for ``before_ns`` till then.
+    """
 
     meter: str
     run: str
@@ -98,6 +99,14 @@ def hosts_of(connection: Any, column: str, name: str) -> list[str]:
     assert column in ("job", "model", "device", "host")
     sql = f"SELECT DISTINCT host FROM energy WHERE {column} = ? ORDER BY 1"
     return [row[0] for row in connection.execute(sql, [name]).fetchall()]
+
+
+def rows_on(books: Books, hosts: Iterable[str], from_s: int, to_s: int) -> int:
+    """How many rows of these hosts touch the time."""
+    where, given = _touching(from_s, to_s)
+    books.fill("embodied_hosts", {"host": "VARCHAR"}, [(host,) for host in sorted(hosts)])
+    sql = f"SELECT COUNT(*) FROM energy WHERE {where} AND host IN (SELECT host FROM embodied_hosts)"
+    return int(books.connection.execute(sql, given).fetchall()[0][0])
 
 
 def gather(books: Books, segments: Sequence[Segment], kind: str, paid: Iterable[Paid] = ()) -> None:
@@ -184,7 +193,8 @@ def _paid(connection: Any, paid: Sequence[Paid]) -> list[tuple[object, ...]]:
         return []
     # Over all of its time in these books, of which a report may have a part.
     sql = (
-        "SELECT binding, device, meter, run, SUM(seen_ms), MIN(start_s) FROM (SELECT u.binding, b.device, meter, run, start_s, length_s,"
+        "SELECT binding, device, meter, run, SUM(seen_ms), MIN(start_s) FROM ("
+        "SELECT u.binding, b.device, meter, run, start_s, length_s,"
         f" MAX(seen_ms) AS seen_ms FROM ({BOUND}) u JOIN embodied_bindings b ON b.binding = u.binding"
         f" WHERE meter >= '{AFTER_AGENTS}' AND energy_uj > 0 GROUP BY u.binding, b.device, meter, run, start_s, length_s) w"
         " GROUP BY binding, device, meter, run ORDER BY 1, 3, 4"

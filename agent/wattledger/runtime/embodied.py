@@ -15,6 +15,7 @@ from wattledger.core.units import NS_PER_S
 from wattledger.runtime import clock
 from wattledger.runtime.books.place import folders_to_read
 from wattledger.runtime.config import Config
+from wattledger.runtime.warn import warn_once
 
 if TYPE_CHECKING:
     from wattledger.accounting.assets.life import Life
@@ -37,14 +38,31 @@ def estimates(config: Config, devices: Iterable[Device]) -> dict[str, Factor]:
 
     found: dict[str, Factor] = {}
     life_h = config["embodied.gpu_life_y"] * HOURS_PER_YEAR
+    own = _own(str(config["embodied.footprints"]), life_h)
     for device in devices:
         if device.kind in CARDS and device.inside is None:
-            found[device.id] = _rate(table.accelerator(device.model, life_h=life_h), device.id)
+            figure = own(device.model) or table.accelerator(device.model, life_h=life_h)
+            found[device.id] = _rate(figure, device.id)
     here, life_h = host_facts(config), config["embodied.host_life_y"] * HOURS_PER_YEAR
     host = hosts.host(here.machine_class, here.cpus or 0, here.memory_gb or 0.0, kg=config["embodied.host_kg"], life_h=life_h)
     if host.kg > 0:
         found[HOST] = _rate(host, HOST)
     return found
+
+
+def _own(path: str, life_h: float) -> Callable[[str], "Embodied | None"]:
+    """model → the user's own figure.  A file that is wrong is said once, and the package's figures stand."""
+    if not path:
+        return lambda _model: None
+    from wattledger.factors.hardware.footprints import find
+    from wattledger.runtime.assets.footprints import first_line, own_figures
+
+    try:
+        figures = own_figures(path)
+    except ValueError as wrong:
+        warn_once("footprints", f"[embodied] footprints: {first_line(wrong)}; the package's figures stand")
+        figures = ()
+    return lambda model: find(figures, model, life_h=life_h)
 
 
 def _rate(figure: "Embodied", binding: str) -> Factor:

@@ -19,7 +19,7 @@ from wattledger.runtime.exporters import push_at_exit
 from wattledger.runtime.identity import job_run_id
 from wattledger.runtime.opening import Scope
 from wattledger.runtime.prices import gain_of, mismatch_g95
-from wattledger.runtime.remote.meter import Claimed, claimed
+from wattledger.runtime.remote.claimed import Claimed, claimed
 from wattledger.runtime.warn import warn_once
 
 SPAN = 1

@@ -104,4 +104,7 @@ def _folded(past: Sequence[Event], until_s: int) -> Fleet:
             happen(world, event)
         else:
             refused.append(Breach(wrong.rule, event.asset, event.at_s, wrong.text, event.id))
-    return Fleet({name: asset.life(until_s) for name, asset in world.assets.items()}, until_s, tuple(refused))
+    lives = {name: asset.life(until_s) for name, asset in world.assets.items()}
+    for asset in world.assets.values():
+        asset.inside = None  # no rings are left behind
+    return Fleet(lives, until_s, tuple(refused))

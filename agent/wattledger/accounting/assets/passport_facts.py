@@ -97,12 +97,13 @@ def with_figures(nodes: Sequence[Node], reading: Reading, told: Told) -> list[No
     figures: dict[str, Figure] = {}
     for node in nodes:
         found = node.values
-        thing = Thing(node.kind, found.get("vendor", ""), found.get("model", ""), found.get("mass_kg"), found.get("cores"),
-                      found.get("capacity_gb", found.get("memory_gb")),
-                      tuple(part.kind for part in parts.get(node.asset, ())))  # fmt: skip
-        bought_s = found.get("purchased", found.get("made"))
+        thing = Thing(
+            node.kind, found.get("vendor", ""), found.get("model", ""), found.get("mass_kg"), found.get("cores"),
+            found.get("capacity_gb", found.get("memory_gb")), tuple(part.kind for part in parts.get(node.asset, ())),
+            found.get("purchased", found.get("made")),
+        )  # fmt: skip
         said = found.get("footprint")
-        got = figure(said, thing, reading, path=f"{node.path}.footprint", bought_s=bought_s, told=told)
+        got = figure(said, thing, reading, path=f"{node.path}.footprint", told=told)
         if got is not None:
             figures[node.asset] = got
     if told.problems:

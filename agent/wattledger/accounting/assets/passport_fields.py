@@ -78,7 +78,7 @@ def nearest(word: str, names: Collection[str], *, given: bool = True) -> str:
     """``; did you mean 'x'?``, else the names that there are, or nothing."""
     import difflib  # only when something is wrong
 
-    close = difflib.get_close_matches(word.lower(), list(names), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word[:60].lower(), list(names), n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
     return f" (there are {', '.join(names)})" if given and len(names) <= 30 else ""

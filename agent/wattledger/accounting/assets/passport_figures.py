@@ -25,7 +25,10 @@ HEAVIEST_KG: Mapping[str, float] = {
 
 
 class Thing(NamedTuple):
-    """What a figure is of, as far as estimating it needs to know.  ``parts``: kinds of the parts that are assets of their own."""
+    """What a figure is of, as far as estimating it needs to know.  ``parts``: kinds of the parts that are assets of their own.
+
+    ``bought_s``: the day of its purchase, else of its making.
+    """
 
     kind: str
     vendor: str = ""
@@ -34,6 +37,7 @@ class Thing(NamedTuple):
     cores: Decimal | None = None
     capacity_gb: Decimal | None = None
     parts: tuple[str, ...] = ()
+    bought_s: int | None = None
 
 
 # What estimates a thing; the second are the ``inputs`` of a footprint table.  ``None``: cannot be; ValueError says why in one line.
@@ -72,8 +76,7 @@ class Figure(NamedTuple):
         return {**self.words, "low_g": self.low_g, "high_g": self.high_g}
 
 
-def figure(said: Mapping[str, Any] | None, thing: Thing, reading: Reading, *, path: str, bought_s: int | None = None,
-           told: Told) -> Figure | None:  # fmt: skip
+def figure(said: Mapping[str, Any] | None, thing: Thing, reading: Reading, *, path: str, told: Told) -> Figure | None:
     """The figure of a thing; what is wrong goes to ``told``, and then there may be none."""
     before = len(told.problems)
     found = values(FOOTPRINT, said, path, told.problems) if said is not None else {}
@@ -88,7 +91,7 @@ def figure(said: Mapping[str, Any] | None, thing: Thing, reading: Reading, *, pa
             case ["kg"]:
                 got = _declared(found)
             case ["pact"]:
-                got = _pact(found["pact"], thing, reading, path=path, bought_s=bought_s, told=told)
+                got = _pact(found["pact"], thing, reading, path=path, told=told)
             case _:
                 got = _estimated(found, thing, reading, path=path, told=told)
     except BadPassport as wrong:
@@ -127,8 +130,8 @@ def _declared(found: Mapping[str, Any]) -> Figure:
     return Figure(g, low_g, high_g, words)
 
 
-def _pact(said: object, thing: Thing, reading: Reading, *, path: str, bought_s: int | None, told: Told) -> Figure:
-    of = pact.Thing(None if thing.mass_g is None else Decimal(thing.mass_g) / G_PER_KG, bought_s, thing.kind)
+def _pact(said: object, thing: Thing, reading: Reading, *, path: str, told: Told) -> Figure:
+    of = pact.Thing(None if thing.mass_g is None else Decimal(thing.mass_g) / G_PER_KG, thing.bought_s, thing.kind)
     if isinstance(said, str):
         if reading.opened is None:
             raise ValueError("files are not read here: write the footprint itself, as a table")

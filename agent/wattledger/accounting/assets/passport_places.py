@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from wattledger.accounting.assets.passport_fields import BadPassport
 
 Form = Literal["toml", "json"]
+LONGEST_KEY = 300  # further a line is not searched for its key
 LARGEST = 16_000_000  # characters; a passport of a rack is a hundredth of that
 
 _ARRAY = re.compile(r"\s*\[\[\s*([A-Za-z0-9_.\-\"' ]+?)\s*\]\]")
@@ -54,7 +55,8 @@ def _lines(text: str) -> dict[str, int]:
     found: dict[str, int] = {}
     counts: dict[str, int] = {}
     inside = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, whole in enumerate(text.splitlines(), 1):
+        line = whole[:LONGEST_KEY]
         if header := _ARRAY.match(line):
             path = _indexed(_clean(header[1]), counts, last_is_new=True)
             inside = path

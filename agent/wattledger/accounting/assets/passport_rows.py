@@ -70,6 +70,7 @@ def _kept(guess: Estimate) -> Estimate:
     def guessed(thing: Any, inputs: Mapping[str, Any]) -> Any:
         if inputs:
             return guess(thing, inputs)
+        thing = thing._replace(bought_s=None)
         if thing not in held:
             try:
                 held[thing] = guess(thing, inputs)

@@ -13,6 +13,7 @@ from wattledger.accounting.assets.passport_words import ASSET, CALLED, COMPONENT
 from wattledger.core.facts import AssetFact
 
 DAY_S = 86_400
+LEFT_OUT = "\0"  # no key of a passport: the words that are left out stand there, and become comments
 _WRITTEN = {kept: written for written, kept in CALLED.items()}
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _NUMBERS = frozenset(("life_years", "life_h", "life_work", "cores", "capacity_gb", "memory_gb", "price", "km", "energy_kwh",
@@ -65,7 +66,7 @@ def _thing(make: AssetFact, fields: Mapping[str, object]) -> dict[str, Any]:
         found["footprint"] = {"kg": Decimal(make.emitted_g) / G_PER_KG, **rest}
     elif "note" in rest:
         found["note"] = rest["note"]
-    found["#"] = [key for key in said if key not in fields and key not in FOOTPRINT]
+    found[LEFT_OUT] = [key for key in said if key not in fields and key not in FOOTPRINT]
     return found
 
 
@@ -135,7 +136,7 @@ def _lines(tree: Mapping[str, Any], path: str) -> Iterator[str]:
     tables = {key: value for key, value in tree.items() if isinstance(value, Mapping) and value}
     lists = {key: value for key, value in tree.items() if _are_tables(value)}
     for key, value in tree.items():
-        if key == "#":
+        if key == LEFT_OUT:
             yield from (f"# {_text(word)} is left out: a passport has no word for it" for word in value)
         elif key not in tables and key not in lists and value not in (None, "", [], {}):
             yield f"{_key(key)} = {_scalar(value)}"

@@ -65,8 +65,15 @@ class Ready:
         self.spread = list(overhead.dues(self.fleet, self.words, devices, cuts))
         self.guessed = list(estimates.dues(books.holding, self.fleet, rules, near, cuts))
         self.work = work.gather(books, self.dues, self.words, ask.kind, self.span)
-        self.pieces = cuts.pieces()
         self._gathered = Gathered(books, cuts, ask.kind)
+
+    def too_much(self, rules: Rules) -> str:
+        """Why this would take too long for one column of a report, or empty."""
+        if self._gathered.pieces > MOST_PIECES:
+            return "so many pieces of time: ask for a shorter time, for one name, or without --by"
+        if self._gathered.rows() > rules.embodied_rows:
+            return "so many rows: ask for one name or a shorter time, or let it take its time (wattledger report embodied)"
+        return ""
 
     def shares(self, method: Method, prices: Mapping[str, float] | None = None) -> Shares:
         """Whose time it was, by a method.  Raises NoPrice."""
@@ -126,9 +133,9 @@ def embodied(books: Books, ask: Ask, rules: Rules, *, prices: Mapping[str, float
     if method == "economic" and not prices:
         raise ValueError("to allocate by price needs prices: --prices FILE, rows of JOB,PRICE (per hour)")
     ready = Ready(books, ask, rules)
-    if ready.pieces > MOST_PIECES:
-        why = "embodied: not worked out over so many pieces of time: ask for a shorter one, for one name, or without --by"
-        return Embodieds(method, ready.span, (), ready.fleet, ready.figures, (why,))
+    why_not = ready.too_much(rules)
+    if why_not:
+        return Embodieds(method, ready.span, (), ready.fleet, ready.figures, (f"embodied: not worked out over {why_not}",))
     found = ready.by(method, prices)
     if ask.name is None:
         return found

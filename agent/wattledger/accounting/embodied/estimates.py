@@ -100,9 +100,10 @@ def _wanted(asset: str, found: Embodied | None, binding: Binding, cuts: Cuts) ->
 
 
 def _accelerator(device: Metered, rules: Rules) -> Embodied | None:
-    from wattledger.factors.hardware import table  # its figures are read at once
+    from wattledger.factors.hardware import footprints, table  # the table's figures are read at once
 
-    return table.accelerator(device.device_model, life_h=rules.gpu_life_h)
+    own = footprints.find(rules.footprints, device.device_model, life_h=rules.gpu_life_h)
+    return own or table.accelerator(device.device_model, life_h=rules.gpu_life_h)
 
 
 def _host(said: Mapping[str, str], rules: Rules) -> Embodied | None:
@@ -113,7 +114,10 @@ def _host(said: Mapping[str, str], rules: Rules) -> Embodied | None:
     if not kind and not rules.host_kg:
         return None
     sizes = round(_number(said, "machine.cpus")), _number(said, "machine.memory_gb")
-    return hosts.host(kind or "server", *sizes, kg=rules.host_kg, life_h=rules.host_life_h)
+    try:
+        return hosts.host(kind or "server", *sizes, kg=rules.host_kg, life_h=rules.host_life_h)
+    except ValueError:
+        return None  # a class that a later version's meter wrote down
 
 
 def _number(said: Mapping[str, str], name: str) -> float:

@@ -79,10 +79,10 @@ def inventoried(books: Books, ask: Ask) -> dict[str, Any]:
 def _whole(books: Books, ask: Ask) -> Ask:
     """From the first thing that is known of machines to now: when the newest fact was recorded."""
     begun = [one.fact.at_s for one in books.holding if isinstance(one.fact, AssetFact)]
-    from_s = min(begun, default=None) if ask.from_s is None else ask.from_s
     to_s = (books.last_s or 0) + 1 if ask.to_s is None else ask.to_s
-    if from_s is not None and from_s >= to_s:
+    if ask.from_s is not None and ask.from_s >= to_s:
         raise ValueError("the report would end before it begins: --from must be before --to, and before now")
+    from_s = min((*begun, to_s)) if begun and ask.from_s is None else ask.from_s
     return ask._replace(from_s=from_s, to_s=to_s)
 
 
@@ -118,8 +118,8 @@ def _jobs(found: Mapping[Method, Embodieds]) -> list[dict[str, Any]]:
             said.append({"job": job, "embodied_ug": {method: mine[method].made.ug if method in mine else 0 for method in found}})
             continue
         [one] = mine.values()
-        amounts: dict[str, Any] = {"embodied_ug": one.made.ug, "passport_ug": one.passport_ug, "estimate_ug": one.made.ug - one.passport_ug}
-        said.append({"job": job, "embodied_g": one.made.grams().to_dict(), **amounts})
+        row: dict[str, Any] = {"job": job, "embodied_g": one.made.grams().to_dict(), "embodied_ug": one.made.ug}
+        said.append(row | {"passport_ug": one.passport_ug, "estimate_ug": one.made.ug - one.passport_ug})
     return said
 
 

@@ -1,6 +1,7 @@
 """Whose time devices were for, cut where assets come and go: what the books say, ready to divide kilograms by."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -97,24 +98,34 @@ class Shares:
 
 
 class Gathered:
-    """The books' rows for these segments, which each method is then asked of.  State: tables of the books."""
+    """The books' rows for these segments, which each method is then asked of; gathered when they are first asked.  State: tables of
+    the books.
+    """
 
     def __init__(self, books: Books, cuts: Cuts, kind: str) -> None:
         self._books, self._kind, self._span = books, kind, cuts.span
         self._segments = cuts.segments()
-        if self._segments:
-            query.gather(books, self._segments, kind, paid_of(books.holding, self._span.from_s))
-            self._seen = query.seen(books, bucket_s=self._span.bucket_s)
+        self.pieces = cuts.pieces()
+
+    def rows(self) -> int:
+        """How many rows of energy are looked at."""
+        hosts = {segment.binding.host for segment in self._segments}
+        return query.rows_on(self._books, hosts, self._span.from_s, self._span.to_s)
+
+    @cached_property
+    def _seen(self) -> Mapping[tuple[int, int | None], int]:
+        query.gather(self._books, self._segments, self._kind, paid_of(self._books.holding, self._span.from_s))
+        return query.seen(self._books, bucket_s=self._span.bucket_s)
 
     def unsaid(self) -> int:
         """Of how many runs that metered themselves the books do not say what they reserved."""
-        return query.unsaid(self._books) if self._segments else 0
+        return query.unsaid(self._books) if self._segments and self._seen is not None else 0
 
     def shares(self, method: Method, prices: Mapping[str, float] | None = None) -> Shares:
         """Divided by a method.  Raises NoPrice."""
         if not self._segments:
             return Shares(self._span, {})
-        bucket_s = self._span.bucket_s
+        bucket_s, seen = self._span.bucket_s, self._seen
         weights = weights_of(prices, query.jobs(self._books)) if prices and method == "economic" else None
         taken: dict[tuple[int, int | None], list[Taken]] = {}
         for row in query.times(self._books, self._kind, method, bucket_s=bucket_s, prices=weights):
@@ -123,7 +134,7 @@ class Gathered:
         for number, segment in enumerate(self._segments):
             for bucket, from_s, to_s in _buckets(segment.from_s, segment.to_s, bucket_s):
                 at = number, bucket
-                piece = Piece(from_s, to_s, bucket, tuple(taken.get(at, ())), self._seen.get(at, 0))
+                piece = Piece(from_s, to_s, bucket, tuple(taken.get(at, ())), seen.get(at, 0))
                 pieces.setdefault(segment.binding, []).append(piece)
         return Shares(self._span, pieces)
 

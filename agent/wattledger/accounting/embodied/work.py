@@ -26,14 +26,17 @@ Words = Mapping[str, Mapping[str, str]]  # asset → what its events say
 
 
 class Done(NamedTuple):
-    """What the books say was done, by host and window, and what assets say of their plans."""
+    """What the books say was done, by host and window, and what assets say of their plans.
+
+    ``by_group``: of a report of devices it is not known which of them did it."""
 
     by_host: Mapping[str, Sequence[Worked]]
     words: Words
+    by_group: bool
 
 
 class Charged(NamedTuple):
-    """What jobs pay for their work, by the units each did."""
+    """What jobs pay for their work, by the units each did (or, where these are not known one by one, by energy)."""
 
     ug: int
     units: Mapping[tuple[str, tuple[str, ...]], int]
@@ -46,7 +49,7 @@ def gather(books: Books, dues: Sequence[Due], words: Words, kind: str, span: Spa
     if any(each.get("scheme") == SCHEME and each.get("work_unit") in COUNTED for each in said):
         for row in query.worked(books.connection, kind, span.from_s, span.to_s):
             found.setdefault(row.host, []).append(row)
-    return Done(found, words)
+    return Done(found, words, kind != "device")
 
 
 def book(due: Due, life: Life, figure: Figure, at: tuple[Piece, Done]) -> Iterator[Booked]:
@@ -65,14 +68,16 @@ def book(due: Due, life: Life, figure: Figure, at: tuple[Piece, Done]) -> Iterat
 def _charged(due: Due, life: Life, piece: Piece, done: Done) -> Charged:
     period, said = due.period, done.words.get(due.period.asset, {})
     planned = _planned(said.get("el_work", ""))
-    units = _units(said.get("work_unit", "energy_j"), due, piece, done)
+    unit = said.get("work_unit", "energy_j")
+    units = _units(unit, due, piece, done)
     whole = sum(units.values())
-    if not planned or not whole:
+    weights = units if done.by_group else _units("energy_j", due, piece, done)
+    if not planned or not whole or not weights:
         return Charged(0, {})
-    scale = UJ_PER_J if said.get("work_unit", "energy_j") == "energy_j" else 1
+    scale = 1 if unit in COUNTED else UJ_PER_J
     # The period's carbon is for what is left of the life, and so of the work.
     left = planned * Fraction(period.life_left_s, life.el_s or HOUR_S) * scale
-    return Charged(int(period.carried_ug * whole / left) if left else 0, units)
+    return Charged(int(period.carried_ug * whole / left) if left else 0, weights)
 
 
 def _units(unit: str, due: Due, piece: Piece, done: Done) -> dict[tuple[str, tuple[str, ...]], int]:

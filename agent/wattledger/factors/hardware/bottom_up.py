@@ -21,6 +21,8 @@ CPU_MM2_PER_CORE = 24.5
 SILICON_KG_PER_CM2 = 2.20  # of memory dies, DRAM and flash alike
 DRAM_BASE_KG, DRAM_GB_PER_CM2 = 5.22, 1.79
 SSD_BASE_KG, SSD_GB_PER_CM2 = 6.34, 50.6
+# The densest dies of today (DRAM at 1a nm, flash of 230 layers; public figures, from memory): how low a figure may really be.
+DRAM_DENSEST_GB_PER_CM2, SSD_DENSEST_GB_PER_CM2 = 4.5, 190.0
 HDD_KG = 31.11
 PSU_KG_PER_KG = 24.3
 RACK_KG = 150.0
@@ -55,9 +57,17 @@ class Card(NamedTuple):
     plane_km: float = 0.0
 
 
+# A module or half-height card, and a network adapter on it: taken as typical.
+SMALL_CARD = Card(mass_kg=0.3, heatsink_kg=0.15, casing_kg=0.05, pwb_cm2=110.0)
+NIC_CARD = SMALL_CARD._replace(dies_mm2=(200.0,), memory_gb=1.0, memory_dies=1)
+
+
 class Server(NamedTuple):
-    """What a server without accelerators is made of; an empty part is none.  ``cpus_mm2``: silicon of each processor; ``drams_gb`` and
-    ``ssds_gb``: size of each module and drive; ``psus_kg``: mass of each supply."""
+    """What a server without accelerators is made of; an empty part is none.
+
+    ``cpus_mm2``: silicon of each processor; ``drams_gb``, ``ssds_gb``: size of each module and drive; ``psus_kg``: mass of each
+    supply.
+    """
 
     cpus_mm2: tuple[float, ...]
     drams_gb: tuple[float, ...]

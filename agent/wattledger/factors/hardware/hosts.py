@@ -1,5 +1,7 @@
 """What it took to make a host without its accelerators, from what little a machine says of itself."""
 
+from math import inf
+
 from wattledger.factors.hardware import bottom_up, table
 from wattledger.factors.hardware.figure import Embodied
 
@@ -20,14 +22,15 @@ def host(host_class: str, cpus: int, memory_gb: float, *, kg: float = 0.0, life_
     Classes: server, workstation, desktop, laptop, vm (a part of a host, by its vCPUs), none (0 kg: nothing is counted).  Raises
     ValueError for another, and for what cannot be.
     """
-    if not (kg >= 0 and memory_gb >= 0 and cpus >= 0):
+    if not (0 <= kg < inf and 0 <= memory_gb < inf and cpus >= 0):
         raise ValueError(f"a host of {kg:g} kg, {cpus} CPUs, {memory_gb:g} GB: expected numbers of 0 or more")
     if kg:
         words = "cradle-to-gate", "declared", "configuration ([embodied] host_kg)", "", ""
         return Embodied(f"{host_class} (declared)", "server", kg, kg / 1.5, kg * 1.5, *words, life_h)
     match host_class:
         case "none":
-            return Embodied("none", "server", 0.0, 0.0, 0.0, "", "declared", "configuration ([embodied] host = none)", "", "", life_h)
+            words = "", "declared", "configuration ([embodied] host = none)", "", ""
+            return Embodied("none", "server", 0.0, 0.0, 0.0, *words, life_h)
         case "vm":
             return _share_of_host(max(1, cpus), life_h)
         case "server":
@@ -39,13 +42,15 @@ def host(host_class: str, cpus: int, memory_gb: float, *, kg: float = 0.0, life_
 
 
 def component(kind: str, *, gb: float = 0.0, cores: int = 0, model: str = "", mass_kg: float = SUPPLY_KG) -> Embodied:
-    """One part: dram or ssd (``gb``), cpu (by ``model``, else ``cores``), hdd, psu (``mass_kg``), board, chassis (``model`` rack or
-    blade).  Raises ValueError where it cannot be estimated."""
+    """One part: dram or ssd (``gb``), cpu (by ``model``, else ``cores``), hdd, nic, psu (``mass_kg``), board, chassis (``model``
+    rack or blade).  Raises ValueError where it cannot be estimated."""
     match kind:
         case "dram":
-            return _by_formula(f"DRAM {gb:g} GB", kind, bottom_up.ram(gb))
+            densest = bottom_up.ram(gb, bottom_up.DRAM_DENSEST_GB_PER_CM2)
+            return _lower(_by_formula(f"DRAM {gb:g} GB", kind, bottom_up.ram(gb)), densest)
         case "ssd":
-            return _by_formula(f"SSD {gb:g} GB", kind, bottom_up.ssd(gb))
+            densest = bottom_up.ssd(gb, bottom_up.SSD_DENSEST_GB_PER_CM2)
+            return _lower(_by_formula(f"SSD {gb:g} GB", kind, bottom_up.ssd(gb)), densest)
         case "cpu":
             known = table.processor(model) if model else None
             return known or _by_formula(f"CPU of {cores} cores", kind, bottom_up.cpu_of_cores(cores))
@@ -53,6 +58,8 @@ def component(kind: str, *, gb: float = 0.0, cores: int = 0, model: str = "", ma
             return _by_formula("HDD", kind, bottom_up.hdd())
         case "psu":
             return _by_formula(f"power supply of {mass_kg:g} kg", kind, bottom_up.psu(mass_kg))
+        case "nic":
+            return table.items()["nic"]
         case "board":
             return _by_formula("main board", kind, bottom_up.board())
         case "chassis":
@@ -78,7 +85,9 @@ def _small(kind: str, cpus: int, memory_gb: float, life_h: float) -> Embodied:
     memory = _modules(memory_gb or 16.0, 16.0)
     parts = [bottom_up.cpu(silicon), *map(bottom_up.ram, memory), bottom_up.ssd(SSD_GB), bottom_up.board(), bottom_up.assembly()]
     kg = sum(parts) + (bottom_up.psu(supply_kg) if supply_kg else 0.0)
-    note = "from threads and memory; everything else is assumed" + ("; screen and battery are in no formula" if not supply_kg else "")
+    note = "from threads and memory; everything else is assumed"
+    if kind == "laptop":
+        note += "; screen and battery are in no formula"
     return _figure(kind, kg, CLASS_G95, "class", life_h)._replace(note=note)
 
 
@@ -87,8 +96,8 @@ def _share_of_host(vcpus: int, life_h: float) -> Embodied:
     kg = whole.kg / VCPUS_OF_M5_XLARGE * vcpus
     note = f"{vcpus} vCPUs of a host that the provider does not show, at {whole.kg / VCPUS_OF_M5_XLARGE:g} kg each"
     return whole._replace(
-        item=f"virtual machine of {vcpus} vCPUs", kind="server", kg=kg, low_kg=kg / CLASS_G95, high_kg=kg * CLASS_G95, method="class",
-        life_h=life_h, note=note,
+        item=f"virtual machine of {vcpus} vCPUs", kind="server", kg=kg, low_kg=kg / CLASS_G95, high_kg=kg * CLASS_G95,
+        method="class", life_h=life_h, note=note,
     )  # fmt: skip
 
 
@@ -99,6 +108,11 @@ def _modules(memory_gb: float, each_gb: float) -> tuple[float, ...]:
 
 def _by_formula(item: str, kind: str, kg: float) -> Embodied:
     return _figure(item, kg, bottom_up.G95, "bottom-up", HOST_LIFE_H)._replace(kind=kind)
+
+
+def _lower(found: Embodied, densest_kg: float) -> Embodied:
+    """With room for dies denser than the formula's: the less silicon, the less carbon."""
+    return found._replace(low_kg=min(found.low_kg, densest_kg))
 
 
 def _figure(item: str, kg: float, g95: float, method: str, life_h: float) -> Embodied:

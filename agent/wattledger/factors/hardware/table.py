@@ -4,7 +4,7 @@ The table is read once, when it is first asked.  ``data/compile_hardware.py`` wr
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from os.path import dirname, join
 from typing import NamedTuple
@@ -14,7 +14,11 @@ from wattledger.factors.hardware.figure import Embodied
 TABLE = join(dirname(dirname(__file__)), "data", "hardware.csv")
 CARD_LIFE_H, SERVER_LIFE_H = 35_040.0, 43_800.0  # 4 and 5 years of 365 days (carbon.md 3.1): stated assumptions
 CLASS_G95 = 3.0  # carbon.md 8.3
-FAMILY = re.compile(r"([a-z]+)(\d+)[a-z]*$")
+FAMILY = re.compile(r"([a-z]+)(\d{1,5})[a-z]*")
+MEMORY = re.compile(r"\d+gb?\b")
+NO_FAMILY = ("hbm", "sxm", "gen", "ddr", "gddr", "pcie")
+PORTABLE = {"laptop", "mobile"}  # another, smaller die under the desktop card's name
+MAKERS = ("nvidia", "amd", "intel", "apple", "google", "huawei", "qualcomm", "arm")
 
 
 class _Record(NamedTuple):
@@ -42,26 +46,23 @@ class _Record(NamedTuple):
 def accelerator(device_model: str, *, life_h: float = CARD_LIFE_H) -> Embodied:
     """The whole card that a driver calls so (``NVIDIA H100 80GB HBM3``; of a MIG slice, its card's); never raises.
 
-    One that is not in the table is held to be like the nearest of its family, else like any accelerator; ``method`` and ``note`` say
-    so, and the interval is wide.
+    One that is not in the table is held to be like the nearest of its family, else like any accelerator; ``method`` and ``note``
+    say so, and the interval is wide.
     """
     words = folded(device_model)
-    found = _named(words) or _kindred(words)
+    found = _named(device_model, words) or _kindred(device_model, words)
     if found is not None:
         return found._replace(life_h=life_h)
-    cards = [row for row in _defaults().values() if row.kind == "accelerator"]
-    lows, highs = min(float(row.low) for row in cards), max(float(row.high) for row in cards)
-    source, note = f"middle of {len(cards)} accelerators in the table", f"{device_model or 'no name'!r} is not in the table"
-    middle = sorted(float(row.value) for row in cards)
-    kg = middle[len(middle) // 2]
-    return Embodied(
-        "an accelerator", "accelerator", kg, lows, highs, "cradle-to-gate", "class", source, "2026", "ours; of cited facts", life_h, note
-    )
+    return _any(device_model, life_h)
 
 
 def sources(item: str) -> tuple[Embodied, ...]:
-    """Every figure that was published of an item, the default first; empty for one that is not in the table."""
-    return tuple(_embodied(row) for row in _rows() if row.item == item)
+    """Every figure of an item, the default first; empty for one that is not in the table.
+
+    ``item``: its name in the table (``h100-sxm-80gb``), or what ``accelerator`` found (``NVIDIA H100 SXM 80GB``).
+    """
+    named = {row.item for row in _defaults().values() if item in (row.item, row.model)}
+    return tuple(_embodied(row) for row in _rows() if row.item in named)
 
 
 def items() -> Mapping[str, Embodied]:
@@ -85,39 +86,68 @@ def folded(name: str) -> tuple[str, ...]:
     return tuple(word for word in words if word not in ("nvidia", "amd", "tesla", "instinct", "corporation", "inc."))
 
 
-def _named(words: Sequence[str]) -> Embodied | None:
-    """The item with the longest name that the words hold."""
-    best: tuple[int, _Record] | None = None
-    for row in _defaults().values():
-        for key in _names(row) if row.kind == "accelerator" else ():
-            if _holds(words, key) and (best is None or len(key) > best[0]):
-                best = len(key), row
-    return None if best is None else _embodied(best[1])
+def _any(name: str, life_h: float) -> Embodied:
+    """The middle of all accelerators, as unsure as the table is wide."""
+    cards = _accelerators()
+    kgs = sorted(float(row.value) for row in cards)
+    low, high = min(float(row.low) for row in cards), max(float(row.high) for row in cards)
+    words = "cradle-to-gate", "class", f"middle of {len(cards)} accelerators in the table", "2026", "ours; of cited facts"
+    note = f"{name or 'no name'!r} is not in the table"
+    return Embodied("an accelerator", "accelerator", kgs[len(kgs) // 2], low, high, *words, life_h, note)
 
 
-def _kindred(words: Iterable[str]) -> Embodied | None:
-    """The nearest number of the same letters: an H150 is held to be like an H100."""
-    for word in words:
-        match = FAMILY.match(word)
-        if match is None:
-            continue
+def _named(name: str, words: Sequence[str]) -> Embodied | None:
+    """The item with the longest name whose words are all there; with another memory or in a laptop it is another card."""
+    spoken = set(words)
+    best: tuple[int, _Record, tuple[str, ...]] | None = None
+    for row in _accelerators():
+        for key in _names(row):
+            if spoken.issuperset(key) and (best is None or len(key) > best[0]):
+                best = len(key), row, key
+    if best is None:
+        return None
+    _, row, key = best
+    sizes = {word for word in words if MEMORY.fullmatch(word)} - set(key)
+    own = set(MEMORY.findall(row.model.casefold()))
+    other = (sizes - own if own else set()) | spoken & PORTABLE
+    return _like(row, f"{name!r} ({' '.join(sorted(other))})") if other else _embodied(row)
+
+
+def _kindred(name: str, words: Sequence[str]) -> Embodied | None:
+    """The nearest number of the same letters and maker, by its plainest name: an H150 is held to be like an H100."""
+    maker = _maker(name)
+    for letters, number in _families(words):
         near = [
-            (abs(int(kin[2]) - int(match[2])), row.item, row)
-            for row in _defaults().values()
-            for key in (_names(row) if row.kind == "accelerator" else ())
-            if (kin := FAMILY.match(key[0])) is not None and kin[1] == match[1]
+            (abs(kin - number), len(key), row.item, row)
+            for row in _accelerators()
+            if maker in ("", _maker(row.model))
+            for key in _names(row)
+            for kin_letters, kin in _families(key)
+            if kin_letters == letters
         ]
         if near:
-            row = min(near)[2]
-            found = _embodied(row)
-            low, high = min(found.low_kg, found.kg / CLASS_G95), max(found.high_kg, found.kg * CLASS_G95)
-            note = f"{word!r} is not in the table: {row.model} stands in for it"
-            return found._replace(low_kg=low, high_kg=high, method="nearest", note=note)
+            return _like(min(near)[3], repr(name))
     return None
 
 
-def _holds(words: Sequence[str], key: Sequence[str]) -> bool:
-    return any(tuple(words[n : n + len(key)]) == tuple(key) for n in range(len(words) - len(key) + 1))
+def _like(row: _Record, what: str) -> Embodied:
+    found = _embodied(row)
+    low, high = min(found.low_kg, found.kg / CLASS_G95), max(found.high_kg, found.kg * CLASS_G95)
+    note = f"{what} is not in the table: {row.model} stands in for it"
+    return found._replace(low_kg=low, high_kg=high, method="nearest", note=note)
+
+
+def _families(words: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Letters and number of a product's name: of ``h100`` and of ``rtx 4090``; what is counted in GB or by bus is none."""
+    for word, after in zip(words, (*words[1:], ""), strict=False):
+        for text in (word, word + after if word.isalpha() and after[:1].isdigit() and not MEMORY.fullmatch(after) else ""):
+            if (match := FAMILY.fullmatch(text)) and match[1] not in NO_FAMILY:
+                yield match[1], int(match[2])
+
+
+def _maker(name: str) -> str:
+    """Who made it, where its name says so."""
+    return next((word for word in re.findall("[a-z]+", name.casefold()) if word in MAKERS), "")
 
 
 def _names(row: _Record) -> list[tuple[str, ...]]:
@@ -133,7 +163,7 @@ def _embodied(row: _Record) -> Embodied:
     note = "; ".join(part for part in (row.note, row.inputs) if part)
     return Embodied(
         row.model, row.kind, float(row.value), float(row.low), float(row.high), row.boundary, row.method, row.source, row.year,
-        row.licence, life_h, note,
+        row.licence, life_h, note, row.unit,
     )  # fmt: skip
 
 
@@ -143,6 +173,10 @@ def _rows() -> tuple[_Record, ...]:
     with open(TABLE, encoding="utf-8") as table:
         lines = [line.rstrip("\n").split(",") for line in table if not line.startswith("#")]
     return tuple(_Record(*line) for line in lines[1:])
+
+
+def _accelerators() -> list[_Record]:
+    return [row for row in _defaults().values() if row.kind == "accelerator"]
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,6 @@
 Nothing here waits but ``settle`` and ``look``, which a program calls by asking for a footprint.
 """
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,15 +19,14 @@ from wattledger.runtime.control import wire
 from wattledger.runtime.identity import job_run_id
 from wattledger.runtime.prices import PriceList, price_list
 from wattledger.runtime.remote.held import Held
-from wattledger.runtime.remote.lines import claim_line, enter_line, footprint_line, hello_line, leave_line, ping_line, work_line
-from wattledger.runtime.remote.link import Link, Refused, connect
+from wattledger.runtime.remote.lines import enter_line, footprint_line, hello_line, leave_line, work_line
+from wattledger.runtime.remote.link import Link, Refused
 from wattledger.runtime.span_meter import Seen
 
-__all__ = ["AgentMeter", "Claimed", "Refused", "claimed"]
+__all__ = ["AgentMeter", "Refused"]
 
 LOOK_S = 0.25
 SETTLE_S = 2.0
-PING_S = 0.1
 ASKED_AT_ONCE = 1024
 AWAYS = 32
 FOREIGN_CLOCK_NS = 1_000_000_000
@@ -142,9 +140,10 @@ class AgentMeter:
 
     def prices(self) -> PriceList:
         """The agent's, unless this program was given a zone of its own."""
-        if self._terms is None or self.config.origin("grid.zone") != "default":
-            return price_list(self.config, self.environ)
-        return self._terms
+        if self._terms is not None and self.config.origin("grid.zone") == "default":
+            return self._terms
+        rates = {} if self._terms is None else self._terms.rates
+        return price_list(self.config, self.environ)._replace(rates=rates)
 
     def notes(self, account: SpanAccount) -> Sequence[str]:
         """What the agent's sensors want said, and when it was away meanwhile."""
@@ -266,33 +265,6 @@ class AgentMeter:
             elif len(self._asked) < ASKED_AT_ONCE and not self._link.is_full(at_ns):
                 self._ask(span)
         return min(0.25, self._interval_s / 4) if self._left or self._open else None
-
-
-class Claimed:
-    """A connection that lives as long as what it claims."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def close(self) -> None:
-        """Claim no longer; the agent has taken a last look at the process then, if it answers in time."""
-        with contextlib.suppress(OSError):
-            self._connection.settimeout(PING_S)
-            self._connection.send(ping_line())
-            self._connection.recv(4096)
-        self._connection.close()
-
-
-def claimed(path: str, workload: Workload, run_id: str, pid: int) -> Claimed | None:
-    """Tell the agent, if there is one, whom a process that we have started works for; ``None`` where nobody listens."""
-    if not path or not os.path.exists(path):
-        return None
-    try:
-        connection, _, _ = connect(path, hello_line(clock.now(), run_id))
-        connection.send(claim_line(workload, run_id, pid))
-    except (Refused, OSError):
-        return None
-    return Claimed(connection)
 
 
 def _away_note(start: Instant, end: Instant | None) -> str:
