@@ -54,7 +54,8 @@ class Rules(NamedTuple):
 
     ``embodied``: whether lines have their share of what made the machines, by the method ``allocation`` (``embodied.methods``), of
     which one needs ``prices``, (job, per hour); above ``embodied_rows`` rows they have not.  Without passports: ``host_kg`` that
-    the host took to make (0: estimated), and the service lives of hosts and of accelerators.
+    the host took to make (0: estimated), the service lives of hosts and of accelerators, and ``footprints``, the user's own
+    figures of models.
     """
 
     zone: str = ""

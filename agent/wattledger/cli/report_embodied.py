@@ -121,10 +121,13 @@ def _charged(found: Mapping[str, Any]) -> Iterator[str]:
     yield from aligned(heads, body)
     for method in methods:
         yield f"{method}: {found['means'][method]}"
-    for one in found["estimates"]:
-        life = f"{digits(one['life_h'] / 8760)} years"
-        kilos = f"{digits(one['kg'])} kg ({digits(one['low_kg'])} to {digits(one['high_kg'])})"
-        yield f"estimate for {_name(one['for'])}: {one['item']}, {kilos} over {life}, {one['method']}: {one['source']}"
+    yield from dict.fromkeys(_estimate(one) for one in found["estimates"])  # a card that was on two hosts stands there twice
+
+
+def _estimate(one: Mapping[str, Any]) -> str:
+    life = f"{digits(one['life_h'] / 8760)} years"
+    kilos = f"{digits(one['kg'])} kg ({digits(one['low_kg'])} to {digits(one['high_kg'])})"
+    return f"estimate for {_name(one['for'])}: {one['item']}, {kilos} over {life}, {one['method']}: {one['source']}"
 
 
 _PARTS = ("passport_ug", "estimate_ug")
@@ -164,13 +167,18 @@ def _kg(ug: int) -> str:
     return f"{ug / UG_PER_G / 1000:,.3f}" if ug else "0"
 
 
+def mass(grams: float) -> str:
+    """At three digits, in tonnes where there are many: nobody weighs in megagrams."""
+    return f"{digits(grams / 1e6)} t" if abs(grams) >= 999_500 else gram(grams)
+
+
 def _ug(ug: int) -> str:
-    return gram(ug / UG_PER_G) if ug else "0"
+    return mass(ug / UG_PER_G) if ug else "0"
 
 
 def _span(row: Mapping[str, Any]) -> str:
     grams = row["embodied_g"]
-    return f"{gram(grams['low'])} to {gram(grams['high'])}" if grams["value"] > 0 else ""
+    return f"{mass(grams['low'])} to {mass(grams['high'])}" if grams["value"] > 0 else ""
 
 
 def _name(name: str) -> str:

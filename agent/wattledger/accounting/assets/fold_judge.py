@@ -17,6 +17,7 @@ from wattledger.accounting.assets.words import EVENTS, KINDS, LONGEST_NAME, Even
 # A device id that no two devices in the world share; ``package-0`` is on every host.
 UNIQUE = re.compile(r".*[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}.*", re.DOTALL)
 TWO_PLACES: Final = "part in two places at once"
+NEVER_MADE: Final = "asset never made"
 SCHEMES: Final = frozenset(get_args(Amortisation))
 
 
@@ -113,7 +114,7 @@ def _numbers(event: Event) -> Broken | None:
 def _absent(world: World, event: Event) -> Broken:
     made_s = world.made_s.get(event.asset)
     if made_s is None:
-        return Broken("asset never made", f"{event.what} of what no 'make' tells of")
+        return Broken(NEVER_MADE, f"{event.what} of what no 'make' tells of")
     return Broken("event before manufacture", f"{event.what}, but it was made {time_text(made_s)}")
 
 

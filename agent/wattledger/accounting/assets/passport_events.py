@@ -17,7 +17,7 @@ _NAMES = ("inside", "out", "in", "part")
 MassOf = Callable[[str], int | None]
 
 
-def event(table: Mapping[str, Any], mass_of: MassOf = lambda _: None, where: str = "asset event") -> AssetFact:
+def event(table: Mapping[str, Any], mass_of: MassOf = lambda _: None) -> AssetFact:
     """One event by itself: ``asset``, ``event``, ``at``, ``kg``, ``evidence`` and the words that its kind has (``EVENTS``).
 
     ``mass_of``: grams of an asset, for a way that says ``mode`` and ``km`` and no ``kg``.  Raises BadPassport.
@@ -26,7 +26,7 @@ def event(table: Mapping[str, Any], mass_of: MassOf = lambda _: None, where: str
     found = fact(table, "", problems, lambda name: name, mass_of)
     if found is None or not found.asset:
         problems += [] if problems else [Problem("", "'asset' is missing")]
-        raise BadPassport([f"{where}: {problem.what}" for problem in problems])
+        raise BadPassport([problem.what for problem in problems])
     return found
 
 

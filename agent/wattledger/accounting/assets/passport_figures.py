@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from wattledger.accounting.assets import pact
 from wattledger.accounting.assets.passport_fields import G_PER_KG, BadPassport, Problem, values
-from wattledger.accounting.assets.passport_words import FOOTPRINT, details
+from wattledger.accounting.assets.passport_words import ACCELERATORS, FOOTPRINT, details
 from wattledger.factors.hardware.figure import Embodied
 
 # Half-widths of 95 % intervals that nobody stated, by how the figure was got (carbon.md 8.3: a vendor's ISO 14067 footprint 1.5).
@@ -100,7 +100,13 @@ def figure(said: Mapping[str, Any] | None, thing: Thing, reading: Reading, *, pa
     except ValueError as wrong:
         told.problems.append(Problem(path, str(wrong)))
         return None
-    got = got._replace(includes=bool(found.get("includes_parts", False)))
+    if "includes" in found and thing.kind in CARDS:
+        told.problems.append(Problem(f"{path}.includes", f"a {thing.kind} is itself what would be included"))
+    within = {"includes": found["includes"]} if "includes" in found else {}
+    # Of a whole machine whose parts are named, but no card among them: the cards are in what is its own.
+    if not within and found.get("includes_parts") and thing.kind == "server" and not set(thing.parts) & set(CARDS):
+        within = {"includes": ACCELERATORS}
+    got = got._replace(includes=bool(found.get("includes_parts", False)), words={**got.words, **within})
     _weigh(got.g, thing.kind, f"{path}.kg" if "kg" in found else path, told)
     return got
 
@@ -150,7 +156,7 @@ def _pact(said: object, thing: Thing, reading: Reading, *, path: str, told: Told
 def _estimated(found: Mapping[str, Any], thing: Thing, reading: Reading, *, path: str, told: Told) -> Figure:
     inputs = found.get("inputs", {})
     if "estimate" not in found:
-        odd = sorted(found.keys() - {"includes_parts", "note"})
+        odd = sorted(found.keys() - {"includes_parts", "includes", "note"})
         if odd:
             raise ValueError(f"{odd[0]!r} says nothing without 'kg' (or 'pact', or estimate = \"boavizta\")")
         got = reading.guess(thing, inputs)

@@ -32,6 +32,9 @@ METHODS = ("pcf", "published", "bottom-up", "class", "nearest", "declared", "boa
 # What may be spread over machines that are metered: nobody's job runs on it alone.
 OVERHEAD = ("network", "storage", "building", "rack", "chassis", "psu", "other")
 MODES = ("sea", "road", "air", "rail")
+# What a footprint of a whole machine may say that it includes, where these are no parts with footprints of their own.
+ACCELERATORS = "accelerators"
+LONGEST_LIFE_H = 100 * HOURS_PER_YEAR
 
 
 def _one_host(value: Any) -> str:
@@ -66,8 +69,8 @@ COMPONENT: Fields = {
 FOOTPRINT: Fields = {
     "kg": _G, "low_kg": _G, "high_kg": _G, "whole_kg": _G, "boundary": _TEXT, "method": Field(one_of(METHODS)), "source": _TEXT,
     "year": Field(lambda value: text(str(value))), "licence": _TEXT, "note": _TEXT,
-    "interval": Field(one_of(("stated", "by-method"))), "includes_parts": Field(flag), "pact": Field(lambda value: value),
-    "estimate": Field(one_of(("boavizta",))), "inputs": Field(table),
+    "interval": Field(one_of(("stated", "by-method"))), "includes_parts": Field(flag), "includes": Field(one_of((ACCELERATORS,))),
+    "pact": Field(lambda value: value), "estimate": Field(one_of(("boavizta",))), "inputs": Field(table),
 }  # fmt: skip
 
 # --- events: what each may say, beside asset, event, at and evidence ---------------------------------------------------------
@@ -116,8 +119,10 @@ def life(found: dict[str, Any]) -> None:
         if "life_h" in found:
             raise Mistake("a life is in 'life_years' or in 'life_h', not in both")
         found["life_h"] = round(found.pop("life_years") * HOURS_PER_YEAR, 6)
-        if found["life_h"] > 100 * HOURS_PER_YEAR:
+        if found["life_h"] > LONGEST_LIFE_H:
             raise Mistake("a life of more than 100 years is not likely: hours belong in 'life_h'")
+    if found.get("life_h", 0) > LONGEST_LIFE_H:
+        raise Mistake(f"a life of more than 100 years ({LONGEST_LIFE_H} hours) is not likely")
     if ("life_work" in found) != ("work_unit" in found) and found.get("scheme") == "work":
         raise Mistake("a life by work needs 'life_work' and its 'work_unit'")
 

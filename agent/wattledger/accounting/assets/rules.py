@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 
 from wattledger.accounting.assets.books import events_of
 from wattledger.accounting.assets.fold import Fleet, fold
-from wattledger.accounting.assets.fold_judge import Breach, shown
+from wattledger.accounting.assets.fold_judge import NEVER_MADE, Breach, shown
 from wattledger.accounting.assets.life import UG_PER_G
+from wattledger.accounting.assets.passport_fields import nearest
 from wattledger.accounting.assets.words import KINDS, Event, event_of
-from wattledger.core.facts import AssetFact, Known
+from wattledger.core.facts import AssetFact, Fact, Known
 
 FOREVER_S = 2**62
 G_PER_KG = 1000
@@ -48,12 +49,31 @@ def check(held: Iterable[Known], fresh: Sequence[AssetFact]) -> tuple[str, ...]:
     before = events_of(held)
     learnt_s = max((event.learnt[0] for event in before), default=0) + 1
     news = [event_of(fact, f"new:{number}", (learnt_s, "", number)) for number, fact in enumerate(fresh, 1)]
+    after = _folded(before, [*before, *news])
+    return tuple(dict.fromkeys(line for event in news for line in _doubts(event, after)))
+
+
+def check_correction(held: Iterable[Known], corrects: str, fact: Fact | None) -> tuple[str, ...]:
+    """The same of a fact that takes the place of one that is held, or (``None``) of withdrawing it."""
+    known = tuple(held)
+    corrected = Known("new:1", max((one.recorded_s for one in known), default=0) + 1, fact, corrects) if fact is not None else None
+    if corrected is None:
+        later = events_of(one for one in known if one.id != corrects)
+    else:
+        later = events_of([*known, corrected])
+    after = _folded(events_of(known), later)
+    return tuple(dict.fromkeys(line for event in later if event.id == "new:1" for line in _doubts(event, after)))
+
+
+def _folded(before: Sequence[Event], later: Sequence[Event]) -> Fleet:
+    """The fleet of the later events; BrokenRule where one breaks a rule that those before did not."""
     already = {(each.rule, each.event) for each in fold(before, FOREVER_S).refused}
-    after = fold([*before, *news], FOREVER_S)
+    after = fold(later, FOREVER_S)
     for breach in after.refused:
         if (breach.rule, breach.event) not in already:
-            raise BrokenRule(breach)
-    return tuple(dict.fromkeys(line for event in news for line in _doubts(event, after)))
+            hint = nearest(breach.asset, list(after.lives), given=False) if breach.rule == NEVER_MADE else ""
+            raise BrokenRule(breach._replace(text=breach.text + hint))
+    return after
 
 
 def _doubts(event: Event, fleet: Fleet) -> Iterator[str]:

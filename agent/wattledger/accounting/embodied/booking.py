@@ -59,8 +59,8 @@ class Ready:
         self.fleet = fleet_of(books.other, until_s=self.span.to_s)
         self.words = words_of(books.holding)
         self.figures = {name: figure_of(life) for name, life in self.fleet.lives.items()}
-        cuts = Cuts(self.span)
-        near = _near(books, ask, devices)
+        cuts = Cuts(self.span, _metered_s(devices))
+        self._near = near = _near(books, ask, devices)
         self.dues = list(self._due(ask, near, cuts))
         self.spread = list(overhead.dues(self.fleet, self.words, devices, cuts))
         self.guessed = list(estimates.dues(books.holding, self.fleet, rules, near, cuts))
@@ -124,7 +124,7 @@ class Ready:
         if unsaid:
             runs = f"{unsaid} runs" if unsaid > 1 else "a run"
             yield f"embodied: {runs} metered by itself did not say how much of the machine it reserved: its share is not known"
-        yield from dict.fromkeys(due.embodied.note for due in self.guessed if due.embodied.note)
+        yield from estimates.notes(self.guessed, self.fleet, self._near)
 
 
 def embodied(books: Books, ask: Ask, rules: Rules, *, prices: Mapping[str, float] | None = None) -> Embodieds:
@@ -146,11 +146,16 @@ def embodied(books: Books, ask: Ask, rules: Rules, *, prices: Mapping[str, float
 
 def _span(books: Books, ask: Ask, devices: Sequence[Metered]) -> Span:
     """What was asked for, else the time in which anything was metered."""
-    first_s = min((device.first_s for device in devices), default=0)
-    last_s = max((device.last_s for device in devices), default=first_s)
+    first_s, last_s = _metered_s(devices)
     from_s = first_s if ask.from_s is None else ask.from_s
     to_s = last_s if ask.to_s is None else ask.to_s
     return Span(from_s, max(from_s, to_s), ask.bucket_s)
+
+
+def _metered_s(devices: Sequence[Metered]) -> tuple[int, int]:
+    """Between when and when anything was metered."""
+    first_s = min((device.first_s for device in devices), default=0)
+    return first_s, max((device.last_s for device in devices), default=first_s)
 
 
 def _near(books: Books, ask: Ask, devices: Sequence[Metered]) -> list[Metered]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from wattledger.accounting.assets.fold import Fleet
+from wattledger.accounting.assets.life import Life
 from wattledger.accounting.embodied.entries import Booked
 from wattledger.accounting.embodied.figures import figure_of_estimate
 from wattledger.accounting.embodied.shares import Cuts, Shares
@@ -18,6 +19,7 @@ from wattledger.factors.hardware.figure import Embodied
 from wattledger.ledger.query_embodied import Binding, Metered
 
 ACCELERATORS = ("gpu", "accelerator")
+INCLUDED = "accelerators"  # what a passport's footprint of a machine says to include
 NS_PER_H = 3_600_000_000_000
 UG_PER_KG = 1_000_000_000
 
@@ -72,8 +74,48 @@ def machines_of(holding: Iterable[Known]) -> dict[str, Mapping[str, str]]:
     return {host: said for host, (_, said) in newest.items()}
 
 
+def notes(guessed: Sequence[Guessed], fleet: Fleet, near: Sequence[Metered]) -> Iterator[str]:
+    """What must be said, a line each: of a card beside its machine's passport, that it may be in that already; of one whose own
+    passport has it elsewhere, that nobody pays for it."""
+    yield from _elsewhere(fleet, near)
+    yield from dict.fromkeys(due.embodied.note for due in guessed if due.embodied.note)
+    servers: dict[str, str] = {}
+    for name, life in fleet.lives.items():
+        if life.passport.kind == "server" and life.passport.made_g:
+            servers |= dict.fromkeys(_places(life), name)
+    for host in dict.fromkeys(due.binding.host for due in guessed if due.embodied.kind in ACCELERATORS):
+        if host in servers:
+            name = servers[host]
+            yield (
+                f"embodied: estimates of accelerators on {host} stand beside the passport of {name}: if its footprint counts them, it"
+                ' must say includes = "accelerators"'
+            )
+
+
+def _elsewhere(fleet: Fleet, near: Sequence[Metered]) -> Iterator[str]:
+    owners: dict[str, list[str]] = {}
+    for name, life in fleet.lives.items():
+        if life.passport.device:
+            owners.setdefault(life.passport.device, []).append(name)
+    lost: dict[str, int] = {}
+    for device in near:
+        names = owners.get(device.device, ())
+        # What is called alike on every host (package-0) may be another's.
+        if device.component in ACCELERATORS and names and not any(device.host in _places(fleet.lives[name]) for name in names):
+            lost[device.host] = lost.get(device.host, 0) + 1
+    for host, count in lost.items():
+        what = f"{count} accelerators were" if count > 1 else "an accelerator was"
+        yield f"embodied: {what} metered on {host}, where no passport has it in service: nobody is charged (wattledger asset list)"
+
+
+def _places(life: Life) -> set[str]:
+    """The hosts it ever was on."""
+    return {host for host in (*(period.place.host for period in life.periods), life.place.host) if host}
+
+
 class _Passports:
-    """What has one: devices by id; by host, accelerators that say no id; hosts with a machine or part of another kind."""
+    """What has one: devices by id; by host, accelerators that say no id, or that a machine's footprint includes; hosts with a machine
+    or part of another kind."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._devices: set[str] = set()
@@ -82,13 +124,12 @@ class _Passports:
         for life in fleet.lives.values():
             device = life.passport.device
             self._devices |= {device} if device else set()
-            places = {period.place.host for period in life.periods} | {life.place.host}
             if life.passport.kind not in ACCELERATORS:
-                self.hosts |= places
+                self.hosts |= _places(life)
             elif not device:
-                self._nameless |= places
-        for at in (self.hosts, self._nameless):
-            at.discard("")
+                self._nameless |= _places(life)
+            if life.passport.details.get("includes") == INCLUDED:
+                self._nameless |= _places(life)
 
     def has_device(self, device: Metered) -> bool:
         return device.device in self._devices or device.host in self._nameless

@@ -18,6 +18,7 @@ from wattledger.accounting.embodied.trial import TrialRow
 from wattledger.accounting.report_ask import Ask, Rules
 from wattledger.core.facts import AssetFact
 from wattledger.ledger.books import Books
+from wattledger.ledger.query_embodied import metered
 
 SCHEMA = "wattledger.embodied/1"
 ALL = "all"
@@ -77,9 +78,13 @@ def inventoried(books: Books, ask: Ask) -> dict[str, Any]:
 
 
 def _whole(books: Books, ask: Ask) -> Ask:
-    """From the first thing that is known of machines to now: when the newest fact was recorded."""
+    """From the first thing that is known of machines, or was metered, to now: when the newest fact was recorded or its window ended."""
     begun = [one.fact.at_s for one in books.holding if isinstance(one.fact, AssetFact)]
-    to_s = (books.last_s or 0) + 1 if ask.to_s is None else ask.to_s
+    devices = metered(books.connection, None, None) if ask.from_s is None or ask.to_s is None else []
+    # A window may end later than its fact was written down, and begin before the first passport.
+    ends = [(books.last_s or 0) + 1, *(device.last_s for device in devices)]
+    begun += [device.first_s for device in devices]
+    to_s = max(ends) if ask.to_s is None else ask.to_s
     if ask.from_s is not None and ask.from_s >= to_s:
         raise ValueError("the report would end before it begins: --from must be before --to, and before now")
     from_s = min((*begun, to_s)) if begun and ask.from_s is None else ask.from_s

@@ -49,10 +49,15 @@ class Piece(NamedTuple):
 
 
 class Cuts:
-    """State: by binding, when something that is bound to it comes or goes."""
+    """State: by binding, when something that is bound to it comes or goes.
 
-    def __init__(self, span: Span) -> None:
+    ``always``: times at which everything is cut: where metering began and ended, so that what a job pays does not depend on how much
+    longer a report's time is.
+    """
+
+    def __init__(self, span: Span, always: Iterable[int] = ()) -> None:
         self.span = span
+        self._always = sorted(set(always))
         self._at: dict[Binding, set[int]] = {}
 
     def want(self, binding: Binding, start_s: int, end_s: int | None) -> bool:
@@ -67,16 +72,20 @@ class Cuts:
         """How many pieces of time there are."""
         bucket_s = self.span.bucket_s
         if bucket_s is None:
-            return sum(len(edges) - 1 for edges in self._at.values())
+            return sum(len(self._edges(binding)) - 1 for binding in self._at)
         return sum(1 + (each.to_s - each.from_s) // bucket_s for each in self.segments())
 
     def segments(self) -> list[Segment]:
         """The times between, sorted."""
         found = []
-        for binding, edges in sorted(self._at.items()):
-            ordered = sorted(edges)
-            found += [Segment(binding, *ends) for ends in pairwise(ordered)]
+        for binding in sorted(self._at):
+            found += [Segment(binding, *ends) for ends in pairwise(self._edges(binding))]
         return found
+
+    def _edges(self, binding: Binding) -> list[int]:
+        edges = self._at[binding]
+        first_s, last_s = min(edges), max(edges)
+        return sorted(edges.union(at_s for at_s in self._always if first_s < at_s < last_s))
 
 
 class Shares:

@@ -10,6 +10,7 @@ import click
 
 from wattledger.accounting.assets.books import fleet_of
 from wattledger.accounting.assets.passport_events import event as event_of
+from wattledger.accounting.assets.passport_fields import clipped
 from wattledger.accounting.assets.passport_words import EVENTS
 from wattledger.cli import fail
 from wattledger.cli.asset import kept
@@ -104,7 +105,7 @@ def evidence(given: str) -> str:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
     except OSError as wrong:
-        raise LedgerError(f"--evidence {given}: {wrong.strerror or wrong}") from None
+        raise LedgerError(f"--evidence {clipped(given)}: {wrong.strerror or wrong}") from None
     return f"sha256:{digest.hexdigest()} {path.name}"
 
 

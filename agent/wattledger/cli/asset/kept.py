@@ -10,9 +10,10 @@ import click
 
 from wattledger.accounting.assets.books import fleet_of
 from wattledger.accounting.assets.fold import Fleet
+from wattledger.accounting.assets.fold_judge import shown, time_text
 from wattledger.accounting.assets.rules import check
 from wattledger.cli import fail
-from wattledger.cli.asset.words import told
+from wattledger.cli.asset.words import DAY_S, told
 from wattledger.cli.ledger.anchor import books, now_s
 from wattledger.core.facts import AssetFact, Known
 from wattledger.ledger import lake
@@ -89,9 +90,19 @@ def add(facts: Sequence[AssetFact], config: Config, ledger: str | None, *, dry: 
     before = held(config, ledger)
     there = {one.fact for one in before}
     fresh = tuple(dict.fromkeys(fact for fact in facts if fact not in there))
+    _happened(fresh)
     doubts = check(before, fresh)
     ids = () if dry or not fresh else _write(folder, fresh)
     return Added(fresh, ids, len(set(facts)) - len(fresh), doubts)
+
+
+def _happened(facts: Iterable[AssetFact]) -> None:
+    """LedgerError where one tells of a time to come: books say what was."""
+    # A day begins up to fourteen hours earlier in the east than the UTC day that is written.
+    until_s = now_s() + DAY_S
+    for fact in facts:
+        if fact.at_s > until_s:
+            raise LedgerError(f"event to come: {shown(fact.asset)}, {time_text(fact.at_s)}: {fact.event}: write it down when it was")
 
 
 def said(added: Added) -> Iterator[str]:

@@ -8,7 +8,7 @@ class Embodied(NamedTuple):
 
     ``method``: ``pcf`` (the vendor's product footprint), ``published``, ``bottom-up``, ``class`` (others of its kind), ``nearest``
     (of its family), ``declared`` (by the user).  ``life_h``: the service life that it is spread over, a stated assumption.
-    ``note``: what a reader of the figure must be told, or empty.  ``unit``: what ``kg`` is of, where not of one whole thing.
+    ``note``: what a reader of the figure must be told, or empty.
     """
 
     item: str
@@ -23,7 +23,6 @@ class Embodied(NamedTuple):
     licence: str
     life_h: float
     note: str = ""
-    unit: str = "kgCO2e"
 
     @property
     def g_per_h(self) -> float:

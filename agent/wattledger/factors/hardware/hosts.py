@@ -14,6 +14,8 @@ SSD_GB = 1_000.0
 SUPPLY_KG = 2.99  # Boavizta's default power supply
 PARTS_G95 = 2.5  # the formula's factor of 2, and of the parts only cores and memory are known
 CLASS_G95 = 3.0
+DECLARED_G95 = 2.0  # how it was got is not known, so as a server's product footprint (carbon.md 8.3)
+LARGEST_GB = 1e6
 
 
 def host(host_class: str, cpus: int, memory_gb: float, *, kg: float = 0.0, life_h: float = HOST_LIFE_H) -> Embodied:
@@ -22,11 +24,11 @@ def host(host_class: str, cpus: int, memory_gb: float, *, kg: float = 0.0, life_
     Classes: server, workstation, desktop, laptop, vm (a part of a host, by its vCPUs), none (0 kg: nothing is counted).  Raises
     ValueError for another, and for what cannot be.
     """
-    if not (0 <= kg < inf and 0 <= memory_gb < inf and cpus >= 0):
-        raise ValueError(f"a host of {kg:g} kg, {cpus} CPUs, {memory_gb:g} GB: expected numbers of 0 or more")
+    if not (0 <= kg < inf and 0 <= memory_gb <= LARGEST_GB and cpus >= 0):
+        raise ValueError(f"a host of {kg:g} kg, {cpus} CPUs, {memory_gb:g} GB: expected 0 or more, and at most a million GB")
     if kg:
         words = "cradle-to-gate", "declared", "configuration ([embodied] host_kg)", "", ""
-        return Embodied(f"{host_class} (declared)", "server", kg, kg / 1.5, kg * 1.5, *words, life_h)
+        return Embodied(f"{host_class} (declared)", "server", kg, kg / DECLARED_G95, kg * DECLARED_G95, *words, life_h)
     match host_class:
         case "none":
             words = "", "declared", "configuration ([embodied] host = none)", "", ""

@@ -14,10 +14,11 @@ from wattledger.factors.hardware.figure import Embodied
 TABLE = join(dirname(dirname(__file__)), "data", "hardware.csv")
 CARD_LIFE_H, SERVER_LIFE_H = 35_040.0, 43_800.0  # 4 and 5 years of 365 days (carbon.md 3.1): stated assumptions
 CLASS_G95 = 3.0  # carbon.md 8.3
-FAMILY = re.compile(r"([a-z]+)(\d{1,5})[a-z]*")
+KIN_TIMES = 4  # a T1000 is no T4, though its letters are the same
+FAMILY = re.compile(r"([a-z]+)(\d{1,5})([a-z]*)")
 MEMORY = re.compile(r"\d+gb?\b")
 NO_FAMILY = ("hbm", "sxm", "gen", "ddr", "gddr", "pcie")
-PORTABLE = {"laptop", "mobile"}  # another, smaller die under the desktop card's name
+OTHERS = {"laptop", "mobile", "ti", "super"}  # another die, or more of it, under the plain card's name
 MAKERS = ("nvidia", "amd", "intel", "apple", "google", "huawei", "qualcomm", "arm")
 
 
@@ -109,24 +110,24 @@ def _named(name: str, words: Sequence[str]) -> Embodied | None:
     _, row, key = best
     sizes = {word for word in words if MEMORY.fullmatch(word)} - set(key)
     own = set(MEMORY.findall(row.model.casefold()))
-    other = (sizes - own if own else set()) | spoken & PORTABLE
+    other = (sizes - own if own else set()) | (spoken & OTHERS) - set(key)
     return _like(row, f"{name!r} ({' '.join(sorted(other))})") if other else _embodied(row)
 
 
 def _kindred(name: str, words: Sequence[str]) -> Embodied | None:
     """The nearest number of the same letters and maker, by its plainest name: an H150 is held to be like an H100."""
     maker = _maker(name)
-    for letters, number in _families(words):
+    for letters, number, tail in _families(words):
         near = [
-            (abs(kin - number), len(key), row.item, row)
+            (len(str(kin)) != len(str(number)), abs(kin - number), kin_tail != tail, len(key), row.item, row)
             for row in _accelerators()
             if maker in ("", _maker(row.model))
             for key in _names(row)
-            for kin_letters, kin in _families(key)
-            if kin_letters == letters
+            for kin_letters, kin, kin_tail in _families(key)
+            if kin_letters == letters and max(kin, number) <= KIN_TIMES * min(kin, number)
         ]
         if near:
-            return _like(min(near)[3], repr(name))
+            return _like(min(near)[-1], repr(name))
     return None
 
 
@@ -137,12 +138,13 @@ def _like(row: _Record, what: str) -> Embodied:
     return found._replace(low_kg=low, high_kg=high, method="nearest", note=note)
 
 
-def _families(words: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Letters and number of a product's name: of ``h100`` and of ``rtx 4090``; what is counted in GB or by bus is none."""
+def _families(words: Sequence[str]) -> Iterator[tuple[str, int, str]]:
+    """Letters, number and what comes after it in a product's name: of ``mi300x`` and of ``rtx 4090``; what is counted in GB or by
+    bus is none."""
     for word, after in zip(words, (*words[1:], ""), strict=False):
         for text in (word, word + after if word.isalpha() and after[:1].isdigit() and not MEMORY.fullmatch(after) else ""):
             if (match := FAMILY.fullmatch(text)) and match[1] not in NO_FAMILY:
-                yield match[1], int(match[2])
+                yield match[1], int(match[2]), match[3]
 
 
 def _maker(name: str) -> str:
@@ -163,7 +165,7 @@ def _embodied(row: _Record) -> Embodied:
     note = "; ".join(part for part in (row.note, row.inputs) if part)
     return Embodied(
         row.model, row.kind, float(row.value), float(row.low), float(row.high), row.boundary, row.method, row.source, row.year,
-        row.licence, life_h, note, row.unit,
+        row.licence, life_h, note,
     )  # fmt: skip
 
 

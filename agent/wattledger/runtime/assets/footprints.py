@@ -11,7 +11,8 @@ LARGEST_BYTES = 4_000_000
 def own_figures(path: str) -> tuple[Embodied, ...]:
     """Its figures, read once for as long as the file stays as it is; none where ``path`` is empty.
 
-    CSV or a JSON list (``factors.hardware.footprints``), or one PACT v3 product footprint.  Raises ValueError, a line for each mistake.
+    CSV or a JSON list (``factors.hardware.footprints``), or one PACT v3 product footprint.  Raises ValueError, a line for each
+    mistake.
     """
     if not path:
         return ()
