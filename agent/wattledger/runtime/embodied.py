@@ -240,7 +240,7 @@ class Materials:
     def _found(self) -> tuple[Passports, Mapping[Path, int]] | None:
         """What the books say now, and what they look like; ``None`` where they are as they were, or cannot be read."""
         now_s = clock.now().wall_ns // NS_PER_S
-        books = self._books()
+        books = self._books() if self._config["embodied.enabled"] else {}
         if books == self._seen and now_s < self._said.until_s:
             return None
         if not books:

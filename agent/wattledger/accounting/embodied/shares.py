@@ -51,7 +51,7 @@ class Piece(NamedTuple):
 class Cuts:
     """State: by binding, when something that is bound to it comes or goes.
 
-    ``always``: times at which everything is cut: where metering began and ended, so that what a job pays does not depend on how much
+    ``always``: times at which everything is cut: where metering began and ended, so that what a job pays is the same however much
     longer a report's time is.
     """
 

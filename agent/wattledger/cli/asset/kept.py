@@ -102,7 +102,7 @@ def _happened(facts: Iterable[AssetFact]) -> None:
     until_s = now_s() + DAY_S
     for fact in facts:
         if fact.at_s > until_s:
-            raise LedgerError(f"event to come: {shown(fact.asset)}, {time_text(fact.at_s)}: {fact.event}: write it down when it was")
+            raise LedgerError(f"event to come: {shown(fact.asset)}, {time_text(fact.at_s)}: {fact.event} has not been yet")
 
 
 def said(added: Added) -> Iterator[str]:
