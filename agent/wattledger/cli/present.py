@@ -38,7 +38,7 @@ def _lines(found: Footprint) -> Iterator[str]:
         yield f"  carbon   {span_of(grams, gram)} CO2e, {basis.replace('_', '-')}: {said}"
     for source, litres in found.water_l.items():
         rates = [f for f in found.factors if f.kind == f"water_{source}"]
-        said = ", ".join(dict.fromkeys(f"{f.zone} {digits(f.value)} {f.unit} {f.version}, {f.quality}".strip() for f in rates))
+        said = ", ".join(dict.fromkeys(map(_water, rates)))
         yield f"  water    {span_of(litres, litre)}, {source}: {said}"
     if found.cost is not None:
         yield f"  cost     {found.cost.value:.3g} {found.cost.currency}"
@@ -63,6 +63,10 @@ def _made(rates: Sequence[Factor]) -> str:
     """What it took to make each device that was used, the largest first."""
     named = [f"{digits(rate.value)} g/h {rate.zone} ({rate.quality})" for rate in sorted(rates, key=lambda rate: -rate.value)]
     return ", ".join(named[:MADE_SHOWN]) + (f" and {len(named) - MADE_SHOWN} more" if len(named) > MADE_SHOWN else "")
+
+
+def _water(factor: Factor) -> str:
+    return f"{factor.zone} {digits(factor.value)} {factor.unit} {factor.version}".strip() + f", {factor.quality}"
 
 
 def _factor(factor: Factor) -> str:

@@ -52,8 +52,13 @@ class LocalMeter:
     def ended(self, who: Identity, account: SpanAccount) -> None:
         """A run is over: a fact of the books, unless it was so short that there may be thousands a second."""
         keeper, left = self.session.keeper, account.left
-        if keeper is not None and left is not None and left.mono_ns - account.entered.mono_ns >= SHORT_NS:
+        if keeper is None or left is None:
+            return
+        if left.mono_ns - account.entered.mono_ns >= SHORT_NS:
             keeper.note([run_fact(who, account, keeper.meter)])
+        else:
+            for binding, ns in account.reserved_ns.items():
+                keeper.unsaid_ns[binding] = keeper.unsaid_ns.get(binding, 0.0) + ns
 
     def devices(self) -> Mapping[str, Device]:
         return self.session.pipeline.totals.devices

@@ -40,7 +40,7 @@ def parsed(text: str, form: Form, name: str) -> Document:
         raise BadPassport([f"{name}: longer than {LARGEST} characters"])
     text = text.removeprefix("\ufeff")
     try:
-        found = tomllib.loads(text, parse_float=Decimal) if form == "toml" else json.loads(text, parse_float=Decimal, object_pairs_hook=_once)
+        found = tomllib.loads(text, parse_float=Decimal) if form == "toml" else _json(text)
     except (ValueError, RecursionError, ArithmeticError) as wrong:
         at = re.search(r"line (\d+)", str(wrong))
         said = " ".join(ascii(str(wrong))[1:-1].split())[:120] if not isinstance(wrong, RecursionError) else "nested too deep"
@@ -48,6 +48,10 @@ def parsed(text: str, form: Form, name: str) -> Document:
     if not isinstance(found, dict):
         raise BadPassport([f"{name}:1: expected an object with schema, asset and component"])
     return Document(found, name, _lines(text) if form == "toml" else {})
+
+
+def _json(text: str) -> Any:
+    return json.loads(text, parse_float=Decimal, object_pairs_hook=_once)
 
 
 def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:

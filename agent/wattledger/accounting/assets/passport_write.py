@@ -210,6 +210,7 @@ method = "published"              # pcf, published, bottom-up, class, nearest, d
 source = "the vendor's product carbon footprint"
 year = "2024"
 # includes_parts = true           # the parts below are in it: it gets what they leave over
+# includes = "accelerators"       # it counts cards that are no parts below: no estimate of them is added
 # pact = "footprint.json"         # or a PACT v3 product footprint, or estimate = "boavizta"
 
 [[component]]

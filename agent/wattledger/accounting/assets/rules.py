@@ -56,11 +56,9 @@ def check(held: Iterable[Known], fresh: Sequence[AssetFact]) -> tuple[str, ...]:
 def check_correction(held: Iterable[Known], corrects: str, fact: Fact | None) -> tuple[str, ...]:
     """The same of a fact that takes the place of one that is held, or (``None``) of withdrawing it."""
     known = tuple(held)
-    corrected = Known("new:1", max((one.recorded_s for one in known), default=0) + 1, fact, corrects) if fact is not None else None
-    if corrected is None:
-        later = events_of(one for one in known if one.id != corrects)
-    else:
-        later = events_of([*known, corrected])
+    later_s = max((one.recorded_s for one in known), default=0) + 1
+    left = known if fact is not None else [one for one in known if one.id != corrects]
+    later = events_of([*left, *([Known("new:1", later_s, fact, corrects)] if fact is not None else [])])
     after = _folded(events_of(known), later)
     return tuple(dict.fromkeys(line for event in later if event.id == "new:1" for line in _doubts(event, after)))
 

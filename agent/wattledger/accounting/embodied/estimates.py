@@ -87,8 +87,8 @@ def notes(guessed: Sequence[Guessed], fleet: Fleet, near: Sequence[Metered]) -> 
         if host in servers:
             name = servers[host]
             yield (
-                f"embodied: estimates of accelerators on {host} stand beside the passport of {name}: if its footprint counts them, it"
-                ' must say includes = "accelerators"'
+                f"embodied: estimates of accelerators on {host} stand beside the passport of {name}: where its footprint counts"
+                ' them, it must say includes = "accelerators"'
             )
 
 
@@ -114,8 +114,8 @@ def _places(life: Life) -> set[str]:
 
 
 class _Passports:
-    """What has one: devices by id; by host, accelerators that say no id, or that a machine's footprint includes; hosts with a machine
-    or part of another kind."""
+    """What has one: devices by id; by host, accelerators that say no id, or that a machine's footprint includes; hosts with a
+    machine or part of another kind."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._devices: set[str] = set()

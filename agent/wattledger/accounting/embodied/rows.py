@@ -78,7 +78,7 @@ def inventoried(books: Books, ask: Ask) -> dict[str, Any]:
 
 
 def _whole(books: Books, ask: Ask) -> Ask:
-    """From the first thing that is known of machines, or was metered, to now: when the newest fact was recorded or its window ended."""
+    """From the first thing that is known of machines, or was metered, to now: when the newest fact was recorded or window ended."""
     begun = [one.fact.at_s for one in books.holding if isinstance(one.fact, AssetFact)]
     devices = metered(books.connection, None, None) if ask.from_s is None or ask.to_s is None else []
     # A window may end later than its fact was written down, and begin before the first passport.

@@ -159,27 +159,22 @@ def _buckets(from_s: int, to_s: int, bucket_s: int | None) -> Iterator[tuple[int
 
 
 def paid_of(holding: Iterable[Known], from_s: int) -> list[Paid]:
-    """What programs that metered themselves had reserved: each run's own, without the runs inside it.
+    """What programs that metered themselves had reserved: all outermost runs of each meter, which say what the runs inside them had,
+    too, under the run that the meter's energy is booked for.
 
     Books that are opened for a time begin with its day: how long a run was metered before, its meter's beginning tells."""
-    began: dict[str, int] = {}
+    facts = [one.fact for one in holding if isinstance(one.fact, RunFact)]
+    began = {fact.meter: fact for fact in reversed(facts) if fact.what == "began"}
     said: dict[tuple[str, str, str], int] = {}
-    inside: dict[tuple[str, str, str], int] = {}
-    for one in holding:
-        fact = one.fact
-        if not isinstance(fact, RunFact):
-            continue
-        if fact.what == "began":
-            began.setdefault(fact.meter, fact.at_ms)
+    for fact in facts:
         for device, ns in fact.reserved if fact.what == "ended" else ():
-            key = fact.meter, fact.run, device
+            own = fact.run if fact.meter.startswith("run:") else fact.parent  # of a meter whose beginning is not in these books
+            key = fact.meter, began[fact.meter].run if fact.meter in began else own, device
             said[key] = said.get(key, 0) + ns
-            outer = fact.meter, fact.parent, device
-            inside[outer] = inside.get(outer, 0) + ns
     midnight_s = from_s - from_s % DAY_S
     found = []
     for (meter, run, device), ns in sorted(said.items()):
-        before_ns = max(0, midnight_s * 1000 - began.get(meter, midnight_s * 1000)) * NS_PER_MS
-        own_ns = max(0, ns - inside.get((meter, run, device), 0))
-        found.append(Paid(meter, run, device, own_ns, before_ns, midnight_s))
+        since_ms = began[meter].at_ms if meter in began else midnight_s * 1000
+        before_ns = max(0, midnight_s * 1000 - since_ms) * NS_PER_MS
+        found.append(Paid(meter, run, device, ns, before_ns, midnight_s))
     return found

@@ -52,6 +52,7 @@ class Keeper:
     """State: the queue of what was handed out, the open windows (with the requests that were settled in them), facts that wait for
     the disk, and whether it takes them.
 
+    ``unsaid_ns``: how long devices were reserved for runs too short for facts of their own; the meter's end tells.
     ``say``: where a line about the disk goes.  ``settled``: told of what the books hold and of each fact that comes to it.
     """
 
@@ -68,6 +69,7 @@ class Keeper:
         self._scribe = Scribe(plan.meter)
         self._queue: deque[Taken] = deque()
         self._notes: deque[Fact | Callable[[], Fact]] = deque()
+        self.unsaid_ns: dict[str, float] = {}
         self._devices: dict[str, Device] = {}
         self._open: dict[Window, Minute] = {}
         self._settled: dict[Window, list[AllocationFact]] = {}

@@ -66,7 +66,8 @@ def life(
     meter = keeper.meter
     at_ms = (at or clock.now()).wall_ns // 1_000_000
     if what == "ended":
-        return RunFact("ended", meter.id, meter.host, at_ms, meter.run)
+        reserved = tuple((binding, round(ns)) for binding, ns in sorted(keeper.unsaid_ns.items()))
+        return RunFact("ended", meter.id, meter.host, at_ms, meter.run, reserved=reserved)
     named = ((name, value) for name, value in config.rows() if value.origin != "default" and not name.endswith(".user"))
     said = tuple((name, shown(str(value.value))) for name, value in named)  # who logs in where is no fact
     here = host_facts(config)
