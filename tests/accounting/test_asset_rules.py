@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from wattledger.accounting.assets.rules import BrokenRule, check, magnitude
+from wattledger.accounting.assets.rules import BrokenRule, check, check_correction, magnitude
 from wattledger.accounting.assets.words import fact
 from wattledger.core.facts import AssetFact, Known
 
@@ -147,3 +147,30 @@ def test_what_is_not_known_is_said() -> None:
         "h: its carbon lies outside its own interval, 400000 to 300000 g",
         "h: no service life said (el_h); 35040 hours are assumed",
     )
+
+
+MADE_ID = next(one.id for one in KNOWN if isinstance(one.fact, AssetFact) and (one.fact.asset, one.fact.event) == ("g1", "make"))
+WRONG_CORRECTIONS = [
+    (make("g1", "gpu", -5), "negative kilograms: g1"),
+    (make("g1", "gpu", 5, el_h=0), "lifetime of zero: g1"),
+    (make("other", "gpu", 5), "asset never made: g1"),
+    (make("g1", "gpu", 5, at_s=LATER), "event before manufacture: g1"),
+    (None, "asset never made: g1"),
+]
+
+
+@pytest.mark.parametrize(("fact", "message"), WRONG_CORRECTIONS, ids=[message for _, message in WRONG_CORRECTIONS])
+def test_a_correction_that_cannot_have_been_is_refused_with_its_rule(fact: AssetFact | None, message: str) -> None:
+    with pytest.raises(BrokenRule) as refused:
+        check_correction(KNOWN, MADE_ID, fact)
+    assert str(refused.value).startswith(message)
+
+
+def test_a_correction_may_say_another_figure_and_is_weighed_as_a_new_one_is() -> None:
+    right = next(one.fact for one in KNOWN if one.id == MADE_ID)
+    assert isinstance(right, AssetFact)
+    assert check_correction(KNOWN, MADE_ID, right._replace(emitted_g=200_000)) == ()
+    [doubt] = check_correction(KNOWN, MADE_ID, right._replace(emitted_g=164_000_000))
+    assert "typed as grams?" in doubt
+    last = KNOWN[-1]
+    assert check_correction(KNOWN, last.id, None) == ()

@@ -113,7 +113,10 @@ def value(mapped: Mapped, word: str, said: str) -> Any:
     if said.lower() in UNKNOWN:
         return None
     if word in NUMBERS:
-        found = number(_plain(said, mapped.decimal))
+        try:
+            found = number(_plain(said, mapped.decimal))
+        except Mistake as mistake:
+            raise Mistake(f"{word} = {clipped(said)}: {mistake}") from None
         kind = MEASURED.get(word, "")
         return round(found * UNITS[kind][mapped.units[kind]], 9) if kind in mapped.units else found
     if word in DATES and mapped.date:

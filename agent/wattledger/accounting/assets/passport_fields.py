@@ -86,7 +86,7 @@ def nearest(word: str, names: Collection[str], *, given: bool = True) -> str:
 
 def clipped(value: object) -> str:
     """A value as messages show it: quoted if it is text, on one line, not endless."""
-    shown = ascii(value) if isinstance(value, str) else str(value)
+    shown = ascii(value) if isinstance(value, str) else "0" if isinstance(value, Decimal) and value == 0 else str(value)
     return shown if len(shown) <= 60 else f"{shown[:57]}…"
 
 

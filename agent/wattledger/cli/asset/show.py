@@ -109,10 +109,10 @@ def _state(life: Life) -> str:
 def _made(life: Life) -> str:
     passport = life.passport
     low_g, high_g = passport.low_g, passport.high_g
-    span = "" if low_g is None or high_g is None else f" ({low_g / 1000:g} to {high_g / 1000:g})"
+    span = "" if low_g is None or high_g is None else f" ({low_g / 1000:,.10g} to {high_g / 1000:,.10g})"
     words = [passport.boundary, passport.method, " ".join(word for word in (passport.source, passport.year) if word)]
     when = "" if passport.made_s is None else f" on {day(passport.made_s)}"
-    return f"{passport.made_g / 1000:g} kg CO2e{span}{when}" + "".join(f", {word}" for word in words if word)
+    return f"{passport.made_g / 1000:,.10g} kg CO2e{span}{when}" + "".join(f", {word}" for word in words if word)
 
 
 def _below(lives: Mapping[str, Life], life: Life) -> Iterator[str]:

@@ -49,7 +49,7 @@ def told(fact: AssetFact, of: str = "") -> str:
     """An event on one line; ``of``: the asset whose history it stands in, which is then not named."""
     said = dict(fact.details)
     words = [day(fact.at_s), fact.event] if fact.asset == of else [day(fact.at_s), fact.event, fact.asset]
-    words += [f"{fact.emitted_g / 1000:g} kg"] if fact.emitted_g is not None else []
+    words += [f"{fact.emitted_g / 1000:,.10g} kg"] if fact.emitted_g is not None else []
     words += [f"in {fact.inside}"] if fact.inside else []
     if fact.event == "make":
         # The rest of a making is the passport, which `asset show` has in full.
