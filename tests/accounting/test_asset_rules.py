@@ -149,28 +149,31 @@ def test_what_is_not_known_is_said() -> None:
     )
 
 
-MADE_ID = next(one.id for one in KNOWN if isinstance(one.fact, AssetFact) and (one.fact.asset, one.fact.event) == ("g1", "make"))
+PART = next(one for one in KNOWN if one.fact == make("g1", "gpu", inside="s1", device=UUID))
 WRONG_CORRECTIONS = [
-    (make("g1", "gpu", -5), "negative kilograms: g1"),
-    (make("g1", "gpu", 5, el_h=0), "lifetime of zero: g1"),
-    (make("other", "gpu", 5), "asset never made: g1"),
-    (make("g1", "gpu", 5, at_s=LATER), "event before manufacture: g1"),
-    (None, "asset never made: g1"),
-]
+    (make("g1", "gpu", inside="s1")._replace(emitted_g=-5), "negative kilograms: g1"),
+    (make("g1", "gpu", inside="s1", el_h=0), "lifetime of zero: g1"),
+    (make("s1", "gpu", LATER), "made twice: s1"),
+    (make("g1", "gpu", inside="cellar"), "unknown container: g1"),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("fact", "message"), WRONG_CORRECTIONS, ids=[message for _, message in WRONG_CORRECTIONS])
-def test_a_correction_that_cannot_have_been_is_refused_with_its_rule(fact: AssetFact | None, message: str) -> None:
+@pytest.mark.parametrize(("wrong", "message"), WRONG_CORRECTIONS, ids=[message for _, message in WRONG_CORRECTIONS])
+def test_a_correction_that_cannot_have_been_is_refused_with_its_rule(wrong: AssetFact, message: str) -> None:
     with pytest.raises(BrokenRule) as refused:
-        check_correction(KNOWN, MADE_ID, fact)
+        check_correction(KNOWN, PART.id, wrong)
     assert str(refused.value).startswith(message)
 
 
-def test_a_correction_may_say_another_figure_and_is_weighed_as_a_new_one_is() -> None:
-    right = next(one.fact for one in KNOWN if one.id == MADE_ID)
-    assert isinstance(right, AssetFact)
-    assert check_correction(KNOWN, MADE_ID, right._replace(emitted_g=200_000)) == ()
-    [doubt] = check_correction(KNOWN, MADE_ID, right._replace(emitted_g=164_000_000))
+def test_what_later_events_need_is_not_withdrawn_and_what_none_needs_is() -> None:
+    with pytest.raises(BrokenRule, match=r"^asset never made: old"):
+        check_correction(KNOWN, next(one.id for one in KNOWN if one.fact == make("old")), None)
+    assert check_correction(KNOWN, KNOWN[-1].id, None) == ()
+    assert check_correction(KNOWN, PART.id, None) == ()
+
+
+def test_a_correction_is_weighed_as_a_new_fact_is() -> None:
+    right = make("g1", "gpu", inside="s1", device=UUID)
+    assert check_correction(KNOWN, PART.id, right._replace(emitted_g=200_000)) == ()
+    [doubt] = check_correction(KNOWN, PART.id, right._replace(emitted_g=164_000_000))
     assert "typed as grams?" in doubt
-    last = KNOWN[-1]
-    assert check_correction(KNOWN, last.id, None) == ()

@@ -1,5 +1,5 @@
-"""A machine's life as its owner writes it down: a server with eight H100, two jobs, a card that moves and is repaired, the first host
-retired; and every report's kilograms are the passports'."""
+"""A machine's life as its owner writes it down: a server with eight H100, two jobs, a card that moves and is repaired, the first
+host retired; and every report's kilograms are the passports'."""
 
 import json
 import sys

@@ -45,6 +45,10 @@ class Session(NamedTuple):
     materials: Materials
     keeper: Keeper | None = None
 
+    def __repr__(self) -> str:
+        """Without the environment, which holds other people's secrets and would be printed with any fault at exit."""
+        return f"<Session on {self.host}: {', '.join(runner.source.name for runner in self.sampler.runners)}>"
+
     @property
     def prices(self) -> PriceList:
         """Those in force now."""

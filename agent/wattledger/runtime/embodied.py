@@ -215,7 +215,7 @@ class Materials:
         self._thread.start()
 
     def close(self) -> None:
-        """Nothing is read any more; waits a moment for what is."""
+        """Wait a moment for what is being read: of a run of milliseconds, too, the passports are to speak."""
         if self._thread is not None:
             self._thread.join(timeout=CLOSE_S)
 

@@ -125,7 +125,7 @@ def _own(node: Node, figures: Mapping[str, Figure], parts: Mapping[str, Sequence
     if theirs_g > whole.g:
         told.problems.append(Problem(
             f"{node.path}.footprint.includes_parts",
-            f"its parts come to {theirs_g / G_PER_KG:,.10g} kg, more than the {whole.g / G_PER_KG:,.10g} kg of the whole they are in;"
+            f"its parts come to {theirs_g / G_PER_KG:.10g} kg, more than the {whole.g / G_PER_KG:.10g} kg of the whole they are in;"
             " say the parts' own footprints, or leave includes_parts out",
         ))  # fmt: skip
         return whole

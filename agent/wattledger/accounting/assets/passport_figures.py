@@ -174,16 +174,16 @@ def _weigh(g: int, kind: str, path: str, told: Told) -> None:
     low, high = LIKELY_KG.get(kind, (0.0, float("inf")))
     kg = g / G_PER_KG
     if kg > high:
-        hint = f"; are these grams ({kg / 1000:,.10g} kg)?" if low <= kg / 1000 <= high else ""
-        told.warnings.append(Problem(path, f"{kg:,.10g} kg CO2e for a {kind} is far more than is likely (at most {high:,.10g}){hint}"))
+        hint = f"; are these grams ({kg / 1000:.10g} kg)?" if low <= kg / 1000 <= high else ""
+        told.warnings.append(Problem(path, f"{kg:.10g} kg CO2e for a {kind} is far more than is likely (at most {high:.10g}){hint}"))
     elif 0 < kg < low:
-        hint = f"; are these tonnes ({kg * 1000:,.10g} kg)?" if low <= kg * 1000 <= high else ""
-        told.warnings.append(Problem(path, f"{kg:,.10g} kg CO2e for a {kind} is far less than is likely (at least {low:g}){hint}"))
+        hint = f"; are these tonnes ({kg * 1000:.10g} kg)?" if low <= kg * 1000 <= high else ""
+        told.warnings.append(Problem(path, f"{kg:.10g} kg CO2e for a {kind} is far less than is likely (at least {low:g}){hint}"))
 
 
 def heavy(mass_g: int, kind: str, path: str, told: Told) -> None:
     """A warning where a mass looks like grams."""
     most = HEAVIEST_KG.get(kind, float("inf"))
     if mass_g / G_PER_KG > most:
-        said = f"a {kind} of {mass_g / G_PER_KG:,.10g} kg is heavier than is likely (at most {most:g}); are these grams?"
+        said = f"a {kind} of {mass_g / G_PER_KG:.10g} kg is heavier than is likely (at most {most:g}); are these grams?"
         told.warnings.append(Problem(path, said))

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from wattledger.accounting.assets.efficiency import Efficiency, Unit, efficiency
 from wattledger.accounting.assets.fold import Fleet
-from wattledger.accounting.assets.life import HOUR_S, UG_PER_G, Life
+from wattledger.accounting.assets.life import HOUR_S, UG_PER_G, Life, Passport
+from wattledger.core.figures import digits
 from wattledger.ledger import query_efficiency as query
 from wattledger.ledger.books import Books
 from wattledger.ledger.query_efficiency import Stay
@@ -20,7 +21,7 @@ class Machine(NamedTuple):
     """``told``: how people read of it.  ``model``: of the device or the passport, empty: not known.
 
     ``carried_kg``: what was emitted to make it and its parts and is not booked to anybody yet, ``None`` without a passport: the
-    same whatever is chosen now.  ``zone``: of the grid that it drew most from.
+    same whatever is chosen now.  ``left_y`` of ``life_y``: of its planned life.  ``zone``: of the grid that it drew most from.
     """
 
     name: str
@@ -31,6 +32,16 @@ class Machine(NamedTuple):
     left_y: float | None = None
     measured: Efficiency | None = None
     zone: str = ""
+    life_y: float | None = None
+
+    def keeps_on(self, horizon_y: float) -> str:
+        """What it assumes to keep it so long, where its planned life ends before; else empty."""
+        if self.left_y is None or not self.life_y or self.left_y >= horizon_y:
+            return ""
+        over = f"{digits((1 - self.left_y / self.life_y) * 100)} % of its planned life of {digits(self.life_y)} years is over"
+        if not self.left_y:
+            over = f"its planned life of {digits(self.life_y)} years is over"
+        return f"keep assumes that it works on for {digits(horizon_y)} years as it does now: {over}; no repair of it is counted in keep"
 
 
 class Unfound(ValueError):
@@ -48,9 +59,9 @@ def machine(name: str, books: Books, fleet: Fleet, unit: Unit, *, now_s: int) ->
     if life is not None:
         carried_kg = sum(each.carried_ug(now_s) for each in _with_parts(fleet, name)) / UG_PER_G / G_PER_KG
         passport = life.passport
-        told = f"asset {name}" + (f" ({passport.vendor} {passport.model})" if passport.model else "")
-        left_y = max(0, life.el_s - life.age_s) / HOUR_S / H_PER_Y
-        found = Machine(name, told, passport.model, passport.kind, carried_kg, left_y)
+        told = f"asset {name}" + (f" ({_made_by(passport)})" if passport.model else "")
+        left_y, life_y = (max(0, seconds) / HOUR_S / H_PER_Y for seconds in (life.el_s - life.age_s, life.el_s))
+        found = Machine(name, told, passport.model, passport.kind, carried_kg, left_y, life_y=life_y)
         return _measured(found, books, _stays(books, life), unit)
     for told, stays in (
         (f"device {name}", query.stays_of_device(connection, name)),
@@ -62,6 +73,11 @@ def machine(name: str, books: Books, fleet: Fleet, unit: Unit, *, now_s: int) ->
             model = next(iter(models)) if len(models) == 1 and not told.startswith("host") else ""
             return _measured(Machine(name, told, model), books, stays, unit)
     raise Unfound(f"the books know no asset, device, host or device model {name!r}", [*fleet.lives, *query.names(connection)])
+
+
+def _made_by(passport: Passport) -> str:
+    vendor, model = passport.vendor, passport.model
+    return f"{vendor} {model}" if vendor and not model.casefold().startswith(vendor.casefold()) else model
 
 
 def _measured(found: Machine, books: Books, stays: list[Stay], unit: Unit) -> Machine:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from math import inf
-from typing import Any
+from typing import Any, NamedTuple
 
 from wattledger.accounting.assets.efficiency import Efficiency
 from wattledger.accounting.compare.answer import Answer, Swing, Versus
+from wattledger.accounting.compare.boundary import CALLED, Beside, Grid, beside
 from wattledger.accounting.compare.machine import Machine
 from wattledger.accounting.compare.option import DAYS_PER_Y
 
@@ -18,9 +19,23 @@ SURE = ((0.975, "almost certainly"), (0.9, "very likely"), (0.75, "likely"), (0.
 UNSURE = "cannot be told apart from"
 
 
-def to_dict(found: Answer, of: Machine, unit: str, notes: Sequence[str]) -> dict[str, Any]:
+class Aside(NamedTuple):
+    """What must be told beside an answer.  ``stand_ins``: what a model's figure is taken from that has none of its own; ``grid``:
+    by which boundary, with the zone's other one."""
+
+    notes: Sequence[str] = ()
+    stand_ins: Sequence[str] = ()
+    grid: Grid | None = None
+
+
+NOTHING_BESIDE = Aside()
+
+
+def to_dict(found: Answer, of: Machine, unit: str, aside: Aside = NOTHING_BESIDE) -> dict[str, Any]:
     """All of it."""
-    question = found.question
+    question, grid = found.question, aside.grid
+    first = question.options[0].name
+    others = [None if grid is None else beside(found, each, grid) for each in found.versus]
     return {
         "schema": SCHEMA,
         "asset": of.name,
@@ -29,6 +44,8 @@ def to_dict(found: Answer, of: Machine, unit: str, notes: Sequence[str]) -> dict
         "start": _date(question.start_s, 0.0),
         "horizon_y": question.horizon_y,
         "counting": question.counting,
+        **({"grid_boundary": grid.boundary} if grid is not None and grid.boundary else {}),
+        **({"stand_ins": list(aside.stand_ins)} if aside.stand_ins else {}),
         "seed": found.seed,
         "options": [
             {"name": line.option.name, "total_kg": line.total_kg.to_dict(), "total_kg_analytic": line.analytic_kg.to_dict(),
@@ -36,15 +53,18 @@ def to_dict(found: Answer, of: Machine, unit: str, notes: Sequence[str]) -> dict
              "joules_per_unit": line.joules_per_unit}
             for line in found.lines
         ],
-        "versus": [_versus(each, question.options[0].name, question.start_s) for each in found.versus],
+        "versus": [
+            {**_versus(each, first, question.start_s), **({} if other is None else {"other_boundary": other._asdict()})}
+            for each, other in zip(found.versus, others, strict=True)
+        ],
         **({} if of.carried_kg is None else {"sunk": {"carried_kg": of.carried_kg}}),
         **({} if of.measured is None else {"measured": measured(of.measured)}),
         "assumptions": [
             {"name": one.name, "value": one.value, "low": one.low, "high": one.high, "unit": one.unit, "source": one.source}
             for one in question.assumptions.values()
         ],
-        "verdict": [verdict(each, question.options[0].name) for each in found.versus],
-        "notes": list(notes),
+        "verdict": [verdict(each, first, other) for each, other in zip(found.versus, others, strict=True)],
+        "notes": list(aside.notes),
     }  # fmt: skip
 
 
@@ -65,21 +85,28 @@ def measured(found: Efficiency) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def verdict(found: Versus, first: str) -> str:
-    """Which is better and how sure that is, in words."""
+def verdict(found: Versus, first: str, other: Beside | None = None) -> str:
+    """Which is better and how sure that is, in words; where the grid's ``other`` boundary turns it, it hangs on that, and is not
+    sure."""
     name, better = found.option.name, found.drawn.better
     high, low = (name, first) if better >= 0.5 else (first, name)
     words = next((word for least, word in SURE if max(better, 1 - better) >= least), "")
     if not words:
         return f"{name} {UNSURE} {first}: the chance that it emits less is {percent(better)}"
-    return f"{high} {words} emits less than {low} (P = {percent(max(better, 1 - better))})"
+    chance = percent(max(better, 1 - better))
+    said = f"(P {chance})" if chance.startswith((">", "<")) else f"(P = {chance})"
+    if other is not None and other.turns and low == (name if other.difference_kg < 0 else first):
+        taken = CALLED["direct" if other.boundary == "lifecycle" else "lifecycle"]
+        by_other = f"by the {CALLED[other.boundary]} one {low} does: the boundary decides"
+        return f"by the grid's {taken} factor {high} emits less than {low} {said}; {by_other}"
+    return f"{high} {words} emits less than {low} {said}"
 
 
 def percent(part: float) -> str:
     """Of ten thousand draws, all are not certainty."""
     if 0.01 <= part <= 0.99:
         return f"{part * 100:.0f} %"
-    return ">99.9 %" if part > 0.9995 else "<0.1 %" if part < 0.0005 else f"{part * 100:.1f} %"
+    return "> 99.9 %" if part > 0.9995 else "< 0.1 %" if part < 0.0005 else f"{part * 100:.1f} %"
 
 
 def _versus(found: Versus, first: str, start_s: int) -> dict[str, Any]:

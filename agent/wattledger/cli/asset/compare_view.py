@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from wattledger.accounting.compare.boundary import CALLED
 from wattledger.accounting.compare.option import PARTS
 from wattledger.accounting.compare.rows import percent
 from wattledger.core.figures import digits, joule
@@ -30,7 +31,7 @@ def efficiency_lines(rows: Sequence[tuple[str, Mapping[str, Any]]], ratio: Any) 
 
 def _lines(found: Mapping[str, Any]) -> Iterator[str]:
     horizon = digits(found["horizon_y"])
-    yield f"{found['told']}: the next {horizon} years, from {found['start']}"
+    yield "; ".join([f"{found['told']}: the next {horizon} years, from {found['start']}", *found.get("stand_ins", ())])
     yield from _options(found)
     for each, verdict in zip(found["versus"], found["verdict"], strict=True):
         yield ""
@@ -69,10 +70,14 @@ def _versus(each: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     yield f"  difference   {_less(difference['value'])} (95 %: {_less(difference['low'])} to {_less(difference['high'])})"
     yield f"  breaks even  {_when(each['break_even'])}"
     yield from _grid(each, found)
+    other = each.get("other_boundary", {"turns": False, "outside": False})
+    if other["turns"] or other["outside"]:
+        yield f"  boundary     {_by_other(other)}"
     swings = each["sensitivity"]
     if swings:
         first = swings[0]
-        turns = ", and turns the answer" if first["turns"] else ", and does not turn it"
+        alone = "; the grid factor's boundary does" if other["turns"] else ""
+        turns = ", and turns the answer" if first["turns"] else f", and does not turn it{alone}"
         yield f"  hangs most on {first['name']}{turns}:"
         yield from (f"    {line}" for line in _swings(swings[:SWINGS], found["assumptions"]))
     avoided = each.get("outside_inventory", {}).get("avoided_kg")
@@ -83,6 +88,7 @@ def _versus(each: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
 
 def _grid(each: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
     now = next(one for one in found["assumptions"] if one["name"] == "grid intensity")
+    here = f"{digits(now['value'])}{f', {CALLED[at]}' if (at := found.get('grid_boundary')) else ''}"
     said = each.get("break_even_g_per_kwh")
     if said is None:
         yield "  by the grid  on no grid: it takes no less energy for its work"
@@ -91,10 +97,16 @@ def _grid(each: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
         yield "  by the grid  on any grid: it emits no more to make it, and takes less energy"
         return
     if said["value"] > DIRTIEST_G_PER_KWH:
-        yield f"  by the grid  on no grid there is: only above {digits(said['value'])} gCO2e/kWh; here it is {digits(now['value'])}"
+        yield f"  by the grid  on no grid there is: only above {digits(said['value'])} gCO2e/kWh; here it is {here}"
         return
     between = f" (95 %: {digits(said['low'])} to {digits(said['high']) if 'high' in said else 'none'})" if "low" in said else ""
-    yield f"  by the grid  better above {digits(said['value'])} gCO2e/kWh{between}; here it is {digits(now['value'])}"
+    yield f"  by the grid  better above {digits(said['value'])} gCO2e/kWh{between}; here it is {here}"
+
+
+def _by_other(other: Mapping[str, Any]) -> str:
+    """In one line, what the other boundary answers."""
+    said = f"by the zone's {CALLED[other['boundary']]} factor, {digits(other['g_per_kwh'])} gCO2e/kWh: {_less(other['difference_kg'])}"
+    return f"{said}: {'it turns the answer' if other['turns'] else 'outside of the interval above'}"
 
 
 def _swings(swings: Sequence[Mapping[str, Any]], assumptions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
