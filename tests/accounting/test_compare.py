@@ -58,7 +58,7 @@ def test_the_totals_are_a_hands() -> None:
 def test_the_break_even_date_is_carbon_over_what_is_saved_a_year() -> None:
     new, old = courses(asked())
     assert break_even_y(new, old, 8) == pytest.approx(73 / 18.25, rel=1e-12)  # four years
-    found = to_dict(answer(asked()), Machine("a", "a"), "token", [])
+    found = to_dict(answer(asked()), Machine("a", "a"), "token")
     assert found["versus"][0]["break_even"]["date"] == "1973-12-31"  # years of 365 days
     assert answer(asked(horizon_y=3.9)).versus[0].break_even_y == inf
 
@@ -162,13 +162,13 @@ def test_the_break_even_is_where_the_cumulative_lines_cross() -> None:
 def test_sunk_carbon_is_in_no_option() -> None:
     """What was emitted to make the old one changes no figure: it is told beside them."""
     found = answer(asked(g95=1.2))
-    with_sunk, without = (to_dict(found, Machine("a", "a", carried_kg=kg), "token", []) for kg in (500.0, None))
+    with_sunk, without = (to_dict(found, Machine("a", "a", carried_kg=kg), "token") for kg in (500.0, None))
     assert with_sunk.pop("sunk") == {"carried_kg": 500.0}
     assert with_sunk == without
 
 
 def test_avoided_emissions_are_outside_the_inventory() -> None:
-    found = to_dict(answer(asked()), Machine("a", "a"), "token", [])
+    found = to_dict(answer(asked()), Machine("a", "a"), "token")
     assert found["versus"][0]["outside_inventory"]["avoided_kg"]["value"] == pytest.approx(73 - 4 * 36.5)
     assert "avoided" not in json.dumps([found["options"], found["versus"][0]["difference_kg"]])
 
@@ -178,7 +178,7 @@ def test_avoided_emissions_are_outside_the_inventory() -> None:
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
     question = asked(g95=1.4)
-    first, again, other = (json.dumps(to_dict(answer(question, seed=n), Machine("a", "a"), "token", [])) for n in (7, 7, 8))
+    first, again, other = (json.dumps(to_dict(answer(question, seed=n), Machine("a", "a"), "token")) for n in (7, 7, 8))
     assert first == again
     assert first != other
 

@@ -37,9 +37,11 @@ def test_a_corrected_event_holds_as_corrected(tmp_path: Path) -> None:
 
 
 def tracked(reserved_s: int, minutes: int = 60, **more: Any) -> list[Any]:
+    """As ``track`` keeps books: its energy is of the meter's run, each of its runs tells under a name of its own."""
     reserved = (GPU, reserved_s * 10**9), ("host", 10**12)
-    ended = RunFact("ended", "track:t", HOST, at(1) * 1000, "run-0", job="job-0", reserved=reserved)
-    return [*ran(10, minutes=range(minutes), meter="track:t", run="run-0"), ended._replace(**more)]
+    began = RunFact("began", "track:t", HOST, at(0) * 1000, "job-run")
+    ended = RunFact("ended", "track:t", HOST, at(1) * 1000, "run-0", "job-run", "job-0", reserved=reserved)
+    return [began, *ran(10, minutes=range(minutes), meter="track:t", run="job-run"), ended._replace(**more)]
 
 
 def test_a_program_that_meters_itself_pays_for_what_it_reserved(tmp_path: Path) -> None:
@@ -50,13 +52,20 @@ def test_a_program_that_meters_itself_pays_for_what_it_reserved(tmp_path: Path) 
     assert charged(found) == owed(found)
 
 
-def test_an_inner_run_pays_its_own_part_of_the_outers(tmp_path: Path) -> None:
-    inner = ran(10, minutes=range(60, 70), meter="track:t", run="run-1", job="inner")
-    ended = RunFact("ended", "track:t", HOST, at(2) * 1000, "run-1", "run-0", "inner", reserved=((GPU, 300 * 10**9),))
-    found = booked(books(tmp_path, [*server(), *card(), *tracked(2100), *inner, ended]))
+def test_the_runs_of_one_program_pay_together_for_what_they_reserved_and_divide_it_by_use(tmp_path: Path) -> None:
+    second = ran(10, minutes=range(60, 70), meter="track:t", run="job-run", job="second")
+    ended = RunFact("ended", "track:t", HOST, at(2) * 1000, "run-1", "job-run", "second", reserved=((GPU, 300 * 10**9),))
+    found = booked(books(tmp_path, [*server(), *card(), *tracked(1800), *second, ended]))
     hour = owed(found)["card"] * 3600 / 4200
-    assert by_job(found, "card")["inner"] == pytest.approx(hour * 300 / 3600, rel=1e-5)
-    assert by_job(found, "card")["job-0"] == pytest.approx(hour * 1800 / 3600, rel=1e-5)
+    paid = by_job(found, "card")
+    assert paid["second"] + paid["job-0"] == pytest.approx(hour * 2100 / 3600, rel=1e-5)
+    assert paid["second"] == pytest.approx(hour * 2100 / 3600 * 10 / 70, rel=1e-5)
+
+
+def test_of_books_that_begin_later_a_runs_parent_is_what_its_energy_is_of(tmp_path: Path) -> None:
+    _, *rest = tracked(1800)
+    found = booked(books(tmp_path, [*server(), *card(), *rest]))
+    assert by_job(found, "card")["job-0"] == pytest.approx(owed(found)["card"] / 2, abs=1)
 
 
 def test_a_program_that_did_not_say_what_it_reserved_is_not_guessed(tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ def running(draw: st.DrawFn) -> list[Any]:
     """Some minutes of a job on a host's card or CPU."""
     first = draw(st.integers(0, ENDS_H * 60))
     device, component = draw(st.sampled_from([*((device, "gpu") for device in (*CARDS.values(), "GPU-9")), ("package-0", "cpu")]))
-    more = {"job": draw(JOB), "use": draw(st.sampled_from(["active", "held"])), "seen_ms": draw(st.sampled_from([60_000, 41_999]))}
+    more: dict[str, Any] = {
+        "job": draw(JOB), "use": draw(st.sampled_from(["active", "held"])), "seen_ms": draw(st.sampled_from([60_000, 41_999])),
+    }  # fmt: skip
     host = draw(st.sampled_from([*HOSTS.values()]))
     minutes = range(first, first + draw(st.integers(1, 90)))
     return ran(draw(st.integers(1, 9_999)) / 7, minutes=minutes, host=host, device=device, component=component, **more)

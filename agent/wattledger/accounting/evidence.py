@@ -1,12 +1,13 @@
 """The evidence pack of a report: all that an auditor needs to work it out again, in one piece of plain data.
 
-Schema ``wattledger.evidence/1`` (carbon.md 1.7): the question as a command, the answer and its hash, the books' heads, a trial
-balance, the factor register, what was left out and how large it may be, reconciliation, methods, instruments, uncertainty.  No
-clock: equal facts give equal bytes.  Exact figures are ints, or text ``"p/q"`` where a window was cut; what is not known is absent.
+Schema ``wattledger.evidence/1`` (carbon.md 1.7): a summary in lines for people, the question as a command, the answer and its hash, the
+books' heads, a trial balance, the factor register, what was left out and how large it may be, reconciliation, methods, instruments,
+uncertainty.  No clock: equal facts give equal bytes.  Exact figures are ints, or text ``"p/q"`` where a window was cut, with a float
+beside it (``…_about``); what is not known is absent.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -17,9 +18,10 @@ from wattledger.accounting import (
     evidence_gaps,
     evidence_machines,
     evidence_register,
+    evidence_summary,
 )
 from wattledger.accounting.evidence_machines import Machines
-from wattledger.accounting.evidence_question import question
+from wattledger.accounting.evidence_question import ALONE, Told, question
 from wattledger.accounting.explain_rows import SCHEMA as EXPLAIN_SCHEMA
 from wattledger.accounting.report_ask import Ask, Rules, of_day
 from wattledger.accounting.report_coverage import Coverage, coverage
@@ -32,6 +34,7 @@ from wattledger.ledger.books import Books
 from wattledger.ledger.query import Scope
 
 SCHEMA = "wattledger.evidence/1"
+AS_ASKED = ("answer", "question", "summary")  # words and figures of others, which stay as they are
 
 
 def pinned(ask: Ask, books: Books) -> Ask:
@@ -39,12 +42,9 @@ def pinned(ask: Ask, books: Books) -> Ask:
     return ask if ask.as_of_s is not None else ask._replace(as_of_s=books.last_s)
 
 
-def pack(
-    books: Books, ask: Ask, rules: Rules | None, found: Mapping[str, Any], *, words: Sequence[str] = (), under: str = ""
-) -> dict[str, Any]:
-    """The pack of an answer ``found`` (a report's JSON) to a ``pinned`` question.
+def pack(books: Books, ask: Ask, rules: Rules | None, found: Mapping[str, Any], *, told: Told = ALONE) -> dict[str, Any]:
+    """The pack of an answer ``found`` (a report's JSON) to a ``pinned`` question; ``told``: how the command was.
 
-    ``words``: of the command, beyond those that ``ask`` stands for (``--view inventory``); ``under``: ``sci`` for its scores.
     Raises LedgerError, and ValueError where the question was not pinned.
     """
     rules, ask = rules or Rules(), of_day(ask)
@@ -58,7 +58,8 @@ def pack(
     balance = evidence_balance.balance(books, ask, rules)
     counted = count(books, scope, ask._replace(kind=kind, by=None), rules, apart=True)
     mine = _sums(counted)
-    said: dict[str, Any] = {"schema": SCHEMA, "question": question(ask, rules, words, under=under)}
+    asked = question(ask, rules, told)
+    said: dict[str, Any] = {"schema": SCHEMA, "summary": [], "question": asked}
     said |= {"answer": dict(found), "answer_sha256": digest(found)}
     said["books"] = [head._asdict() for head in evidence_books.heads(books, ask.as_of_s)]
     said["trial_balance"] = evidence_balance.to_dict(balance) | ({"embodied": machines.balance()} if machines else {})
@@ -75,7 +76,8 @@ def pack(
     said["instruments"] = evidence_register.instruments(books, ask.as_of_s)
     said["uncertainty"] = list(evidence_register.UNCERTAINTY)
     said["notes"] = list(found.get("notes", ()))
-    return said
+    said["summary"] = evidence_summary.lines(said)
+    return {name: value if name in AS_ASKED else evidence_summary.rounded(value) for name, value in said.items()}
 
 
 def digest(found: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """A report's question as the command that asks it again, with the rules that its answer depends on."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from wattledger.accounting.report_ask import Ask, Rules
 from wattledger.accounting.reports import iso_time
@@ -18,35 +18,51 @@ _VARIABLES: Mapping[str, tuple[str, float]] = {
 }
 
 
-def question(ask: Ask, rules: Rules, words: Sequence[str] = (), *, under: str = "") -> dict[str, Any]:
+class Told(NamedTuple):
+    """What a command says of itself.  ``words``: beyond those that an ask stands for (``--view inventory``); ``under``: the report
+    that the kind is asked of (``sci``), where it is one of its own; ``configuration``: the file that was in force."""
+
+    words: Sequence[str] = ()
+    under: str = ""
+    configuration: Mapping[str, str] | None = None
+
+
+ALONE = Told()
+
+
+def question(ask: Ask, rules: Rules, told: Told = ALONE) -> dict[str, Any]:
     """``command``: to be run on the same books (``--ledger`` says where they are now); ``environment``: settings that are not as
     they come; ``rules``: all of them, the tariff's prices included, which stand in a file of the user's."""
-    said: dict[str, Any] = {"command": command(ask, rules, words, under=under)}
-    changed = dict(_environment(rules))
-    return said | ({"environment": changed} if changed else {}) | {"rules": _plain(rules)}
+    said: dict[str, Any] = {"command": command(ask, rules, told)}
+    left_out = ("embodied",) if "--no-embodied" in told.words else ()  # the command says it
+    changed = {variable: value for name, variable, value in _environment(rules) if name not in left_out}
+    said |= {"environment": changed} if changed else {}
+    return said | ({"configuration": dict(told.configuration)} if told.configuration else {}) | {"rules": _plain(rules)}
 
 
-def command(ask: Ask, rules: Rules, words: Sequence[str] = (), *, under: str = "") -> list[str]:
-    """The command, word for word; ``under``: the report that the kind is asked of (``sci``), where it is one of its own."""
+def command(ask: Ask, rules: Rules, told: Told = ALONE) -> list[str]:
+    """The command, word for word."""
+    words, under, _ = told
     name = [] if ask.name is None else [ask.name]
     said = ["wattledger", "report", *([under] if under else []), ask.kind, *name, *words]
     for option, time_s in (("--from", ask.from_s), ("--to", ask.to_s), ("--as-of", ask.as_of_s)):
         said += [] if time_s is None else [option, iso_time(time_s)]
     said += [] if ask.by is None else ["--by", ask.by]
-    said += ["--marginal"] if ask.marginal else []
+    said += ["--marginal"] if ask.marginal and not under else []
     said += ["--method", rules.allocation] if rules.allocation != Rules().allocation and "--method" not in words else []
     return [*said, *(["--zone", rules.zone] if rules.zone else []), "--json"]
 
 
-def _environment(rules: Rules) -> list[tuple[str, str]]:
+def _environment(rules: Rules) -> list[tuple[str, str, str]]:
+    """Rule, variable and value of what is not as it comes."""
     found = []
     if rules.providers:
-        found.append(("WATTLEDGER_GRID_PROVIDER", ",".join(rules.providers)))
+        found.append(("providers", "WATTLEDGER_GRID_PROVIDER", ",".join(rules.providers)))
     usual = Rules()._asdict()
     for name, value in rules._asdict().items():
         if name in _VARIABLES and value != usual[name]:
             variable, unit = _VARIABLES[name]
-            found.append((variable, repr(value / unit) if unit else str(value).lower()))
+            found.append((name, variable, repr(value / unit) if unit else str(value).lower()))
     return found
 
 

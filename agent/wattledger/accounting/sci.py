@@ -25,6 +25,9 @@ BOUNDARIES: Mapping[Boundary, str] = {
 }
 
 
+MOST_UNITS = 10**18
+
+
 class Unit(NamedTuple):
     """A functional unit: its name for one and for many, whose boundary it is of where nothing else is asked, and what counts it.
 
@@ -43,12 +46,27 @@ UNITS: Mapping[str, Unit] = {
     "prompt-token": Unit("prompt token", "prompt tokens", "consumer", "computed prompt tokens; cache hits are not counted"),
     "request": Unit("request", "requests", "consumer", "requests"),
     "run": Unit("run", "runs", "consumer", "runs, also those that failed"),
-    "hour": Unit("hour", "hours", "consumer", "hours in which it was metered, by whole windows"),
+    "hour": Unit("hour", "hours", "consumer", "hours that were metered for it: of each window the time in which its devices were seen (by an agent: all of it)"),
     "epoch": Unit("epoch", "epochs", "provider"),
     "flop": Unit("FLOP", "FLOP", "provider"),
     "parameter": Unit("parameter", "parameters", "provider"),
     "custom": Unit("unit", "units", "consumer"),
 }
+
+
+def unit_of(words: str) -> tuple[str, int]:
+    """``token`` → itself and 1; ``1000-token``, ``1000-tokens`` → token and 1,000: a score per that many.  Raises ValueError."""
+    number, dash, rest = words.partition("-")
+    if not dash or not (number.isascii() and number.isdigit()):
+        if words in UNITS:
+            return words, 1
+        raise ValueError(f"{words!r} is no functional unit")
+    unit = rest if rest in UNITS else rest.removesuffix("s")
+    if unit not in UNITS:
+        raise ValueError(f"{rest!r} is no functional unit")
+    if not 0 < int(number) <= MOST_UNITS:
+        raise ValueError(f"{words!r}: a score is per 1 to {MOST_UNITS} units")
+    return unit, int(number)
 
 
 def sci(energy_kwh: Quantity, intensity_g_per_kwh: Quantity, embodied_g: Quantity, units: float) -> Quantity:

@@ -12,11 +12,12 @@ from wattledger.accounting.report_ask import HOUR_S, Ask, Rules
 from wattledger.accounting.report_rows import names, row
 from wattledger.accounting.report_sums import UJ_PER_KWH, parts
 from wattledger.accounting.reports import Line, Report, iso_time, report
-from wattledger.accounting.sci import UNITS, Boundary, Intensity
+from wattledger.accounting.sci import UNITS, Boundary, Intensity, unit_of
+from wattledger.accounting.sci_hours import metered_s
 from wattledger.core.uncertainty import Quantity
-from wattledger.ledger import query
+from wattledger.ledger import query, query_hours
 from wattledger.ledger.books import Books
-from wattledger.ledger.query import Scope, Window
+from wattledger.ledger.query import Scope
 
 SCHEMA = "wattledger.sci/1"
 BASIS = {"average": "operational", "marginal": "marginal"}
@@ -36,7 +37,8 @@ class NoEmbodied(ValueError):
 
 
 class Per(NamedTuple):
-    """Per what.  ``units``: how many there were, where the asker says it (``name``: of what, for custom ones).
+    """Per what, and per how many of it (``times``).  ``units``: how many there were, where the asker says it (``name``: of what,
+    for custom ones).
 
     ``effective``: that count leaves failed or repeated work out; what the books count is gross.
     """
@@ -48,11 +50,20 @@ class Per(NamedTuple):
     effective: bool = False
     intensity: Intensity = "average"
     embodied: bool = True
+    times: int = 1
+
+    @property
+    def told(self) -> str:
+        """As people read it: ``token``, ``1000 tokens``."""
+        one, many = (self.name, self.name) if self.name else (UNITS[self.unit].one, UNITS[self.unit].many)
+        return one if self.times == 1 else f"{self.times} {many}"
 
 
-def per(unit: str, boundary: Boundary | None = None, **more: Any) -> Per:
-    """Per a unit of ``sci.UNITS``, of its own boundary where none is asked.  Raises ValueError with one line for what cannot be."""
-    asked = Per(unit, boundary or UNITS[unit].boundary, **more)
+def per(words: str, boundary: Boundary | None = None, **more: Any) -> Per:
+    """Per a unit of ``sci.UNITS`` or a number of them (``1000-token``), of its own boundary where none is asked.  Raises ValueError
+    with one line for what cannot be."""
+    unit, times = unit_of(words)
+    asked = Per(unit, boundary or UNITS[unit].boundary, **more, times=times)
     if asked.units is None and not UNITS[unit].counted:
         raise ValueError(f"the books do not count {UNITS[unit].many}: --count N says how many there were")
     if asked.units is not None and not asked.units >= 0:
@@ -76,7 +87,7 @@ def scores(books: Books, ask: Ask, rules: Rules, asked: Per) -> dict[str, Any]:
     times = {"from": ask.from_s, "to": ask.to_s, "as_of": ask.as_of_s}
     said |= {word: iso_time(time_s) for word, time_s in times.items() if time_s is not None}
     said |= {"name": ask.name} if ask.name is not None else {}
-    said |= {"per": asked.name or UNITS[asked.unit].one, "boundary": asked.boundary, "covers": sci.BOUNDARIES[asked.boundary]}
+    said |= {"per": asked.told, "boundary": asked.boundary, "covers": sci.BOUNDARIES[asked.boundary]}
     said["rows"] = [_score(books, found, line, asked) for line in lines]
     if asked.embodied and lines and all(each.get("why") == NO_M for each in said["rows"]):
         raise NoEmbodied(NO_M)
@@ -99,7 +110,7 @@ def _score(books: Books, found: Report, line: Line, asked: Per) -> dict[str, Any
     if why:
         return said | {"why": why}
     embodied_g = Quantity(*(made["embodied_g"][end] for end in Quantity._fields)) if "embodied_g" in made else NOTHING
-    return {**names(found, line), "sci_g": sci.per_unit([operated, embodied_g], count).to_dict(), "inputs": inputs}
+    return {**names(found, line), "sci_g": sci.per_unit([operated, embodied_g], count / asked.times).to_dict(), "inputs": inputs}
 
 
 def _operated(line: Line, asked: Per) -> tuple[dict[str, Any], Quantity, str]:
@@ -140,6 +151,7 @@ def _unit(books: Books, ask: Ask, line: Line, asked: Per) -> tuple[dict[str, Any
     count = asked.units if asked.units is not None else _counted(books, ask, line, asked.unit)
     start_s, end_s = _span(books, ask, line)
     said: dict[str, Any] = {"unit": asked.name or unit.one, "units": asked.name or unit.many, "count": count}
+    said |= {"per": asked.times} if asked.times != 1 else {}
     said |= {"counted_by": "declared (--count)" if declared else f"the books: {unit.counted}"}
     said |= {"counted": "effective" if asked.effective else "gross", "includes_failed": not asked.effective}
     return said | {"numerator_boundary": asked.boundary, "window": {"from": iso_time(start_s), "to": iso_time(end_s)}}, count
@@ -148,7 +160,7 @@ def _unit(books: Books, ask: Ask, line: Line, asked: Per) -> tuple[dict[str, Any
 def _counted(books: Books, ask: Ask, line: Line, unit: str) -> float:
     prompt, _, generated, requests = line.work
     if unit == "hour":
-        return _metered_s(query.windows(books.connection, _scope(ask, line)), ask) / HOUR_S
+        return metered_s(query_hours.windows(books.connection, _scope(ask, line)), ask.from_s, ask.to_s) / HOUR_S
     counts = {"token": prompt + generated, "prompt-token": prompt, "generated-token": generated, "request": requests}
     return {**counts, "run": line.runs}[unit]
 
@@ -162,17 +174,6 @@ def _span(books: Books, ask: Ask, line: Line) -> tuple[int, int]:
 
 def _scope(ask: Ask, line: Line) -> Scope:
     return Scope(ask.kind, line.group[0], ask.from_s, ask.to_s)
-
-
-def _metered_s(windows: Iterable[Window], ask: Ask) -> int:
-    """How long windows are together, each instant once."""
-    whole, done_s = 0, 0
-    for start_s, end_s in sorted((w.start_s, w.start_s + max(1, w.length_s)) for w in windows):
-        begin_s = max(start_s, done_s, ask.from_s or 0)
-        stop_s = end_s if ask.to_s is None else min(end_s, ask.to_s)
-        whole += max(0, stop_s - begin_s)
-        done_s = max(done_s, end_s)
-    return whole
 
 
 def _notes(asked: Per, left_out: bool) -> Iterable[str]:

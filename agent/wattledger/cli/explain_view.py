@@ -19,6 +19,7 @@ from wattledger.core.units import UJ_PER_J
 from wattledger.ledger.columns import KEYED, TOKENS
 
 SHOWN = 24  # lines of slots
+UL_PER_ML = 1000
 OFF = "NOT EQUAL: a bug; please report it"
 FORMULA = "uJ x ug/kWh x PUE / 3.6e12 = ug CO2e"
 _SAID_ELSEWHERE = ("fact", "recorded_s", "corrects", "because")
@@ -52,12 +53,18 @@ def water_lines(found: WaterFigure) -> Iterator[str]:
     yield from _aligned([_wet_cells(slot) for slot in found.slots])
     energy_uj, water_ul = total_water(found.slots)
     known = any(slot.litres is not None for slot in found.slots)
-    much = f" = {_number(water_ul)} ul = {litre(float(water_ul / UG_PER_G))}" if known else ", its litres are not known"
+    much = f" = {_litres(water_ul)}" if known else ", its litres are not known"
     yield f"  sum              {_number(energy_uj)} uJ{much}"
     said = f" = {_number(found.reported_ul)} ul" if known else ", without litres"
     yield f"  the report says  {_number(found.reported_uj)} uJ{said}: {'exactly equal' if found.is_equal else OFF}"
     for note in found.notes:
         yield f"note: {note}"
+
+
+def _litres(water_ul: Fraction) -> str:
+    """Exactly, and from a millilitre on as people say it."""
+    exact = f"{_number(water_ul)} ul"
+    return f"{exact} = {litre(float(water_ul / UG_PER_G))}" if abs(water_ul) >= UL_PER_ML else exact
 
 
 def _wet_cells(slot: Wet) -> list[str]:

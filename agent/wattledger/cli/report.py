@@ -15,7 +15,7 @@ from wattledger.accounting.reports import UnknownName, report
 from wattledger.cli import fail
 from wattledger.cli.report_books import METHOD, PRICES, allocated, asked, instant, options
 from wattledger.cli.report_csv import csv_text
-from wattledger.cli.report_evidence import write
+from wattledger.cli.report_evidence import EVIDENCE, told, write
 from wattledger.cli.report_view import table
 from wattledger.ledger.books import Books, Span
 from wattledger.ledger.engine import LedgerError
@@ -47,7 +47,7 @@ class Kinds(click.Command):
 @click.option("--marginal", is_flag=True, help="Marginal emissions beside the averages: for decisions, never for an inventory.")
 @METHOD
 @PRICES
-@click.option("--evidence", "evidence_file", metavar="FILE", help="Also write the evidence pack there, one JSON file.")
+@EVIDENCE
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON (schema wattledger.report/1).")
 @click.option("--csv", "as_csv", is_flag=True, help="The report as CSV.")
 def command(kind: str, name: str | None, **given: Any) -> None:
@@ -72,7 +72,7 @@ def command(kind: str, name: str | None, **given: Any) -> None:
             ask = pinned(ask, books) if given["evidence_file"] else ask
             found = to_dict(report(books, ask, rules))
             if given["evidence_file"]:
-                write(given["evidence_file"], pack(books, ask, rules, found, words=words))
+                write(given["evidence_file"], pack(books, ask, rules, found, told=told(given, words)))
     except UnknownName as wrong:
         fail(f"report {kind}: {wrong}{nearest(name or '', wrong.names)}")
     except (ConfigError, LedgerError, ValueError) as wrong:

@@ -11,9 +11,11 @@ import click
 from wattledger.accounting.embodied.made import UG_PER_G
 from wattledger.accounting.embodied.methods import METHODS
 from wattledger.accounting.embodied.rows import ALL, UnknownAsset, amortised, inventoried
+from wattledger.accounting.evidence import pack, pinned
 from wattledger.accounting.report_ask import Ask
 from wattledger.cli import fail
 from wattledger.cli.report_books import PRICES, allocated, asked, instant, options
+from wattledger.cli.report_evidence import EVIDENCE, told, write
 from wattledger.cli.report_view import SHOWN, aligned, fit
 from wattledger.core.figures import digits, gram
 from wattledger.ledger.books import Books, Span
@@ -44,6 +46,7 @@ ALWAYS = ("opening", "in", "jobs", "closing", "residual")
 @click.option("--view", type=click.Choice(VIEWS), default=VIEWS[0], help="Over use, or in the year of purchase.")
 @click.option("--method", type=click.Choice([*METHODS, ALL]), default=METHODS[0], help="How it is allocated; all: side by side.")
 @PRICES
+@EVIDENCE
 @click.option("--json", "as_json", is_flag=True, help="As JSON (schema wattledger.embodied/1).")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
 def command(asset: str | None, **given: Any) -> None:
@@ -74,9 +77,20 @@ def _found(asset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     ask = Ask("embodied", asset, from_s, to_s, as_of_s=instant(given["as_of"], "--as-of"))
     rules = allocated(where.rules, None, given["prices"])
     with Books(where.places, Span(from_s, to_s, ask.as_of_s)) as books:
+        ask = pinned(ask, books) if given["evidence_file"] else ask
         if given["view"] == "inventory":
-            return inventoried(books, ask)
-        return amortised(books, ask, rules, given["method"])
+            found = inventoried(books, ask)
+        else:
+            found = amortised(books, ask, rules, given["method"])
+        if given["evidence_file"]:
+            rules = rules if given["method"] == ALL else allocated(rules, given["method"], None)
+            write(given["evidence_file"], pack(books, ask, rules, found, told=told(given, _words(given))))
+    return found
+
+
+def _words(given: Mapping[str, Any]) -> list[str]:
+    """Of the command, beyond what every report is asked."""
+    return [word for name in ("view", "method", "prices") if given[name] for word in (f"--{name}", given[name])]
 
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:

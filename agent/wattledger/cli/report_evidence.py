@@ -1,11 +1,38 @@
-"""Writes an evidence pack, whole or not at all."""
+"""``--evidence FILE``: which command an evidence pack was asked by, and the pack written, whole or not at all."""
 
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import click
+
+from wattledger.accounting.evidence_question import Told
+from wattledger.runtime.config import file_in_force
+
+EVIDENCE = click.option("--evidence", "evidence_file", metavar="FILE", help="Also write the evidence pack there, one JSON file.")
+
+
+def told(given: Mapping[str, Any], words: Sequence[str], *, under: str = "") -> Told:
+    """The command's own words, and the configuration file that was in force: by the name that was typed, else by where it was found
+    (``~/.config/…``), never by whose home that is.  Its hash tells whether another one is the same."""
+    typed = given["config_file"]
+    configuration = _in_force(typed, os.environ)
+    return Told((*words, *(("--config", typed) if typed else ())), under, configuration)
+
+
+def _in_force(typed: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+    path = file_in_force(environ, typed)
+    if path is None:
+        return {"file": "none: the defaults, and what the environment says"}
+    at = "$XDG_CONFIG_HOME" if environ.get("XDG_CONFIG_HOME") else "~/.config"
+    system = Path("/etc/wattledger/config.toml")
+    name = typed or ("$WATTLEDGER_CONFIG" if environ.get("WATTLEDGER_CONFIG") else "")
+    name = name or ("./wattledger.toml" if not path.is_absolute() else str(system) if path == system else f"{at}/wattledger/config.toml")
+    return {"file": name, "sha256": sha256(path.read_bytes()).hexdigest()}
 
 
 def write(path: str | Path, pack: Mapping[str, Any]) -> None:

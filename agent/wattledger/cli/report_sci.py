@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
+from wattledger.accounting.evidence import pack, pinned
 from wattledger.accounting.report_ask import Ask
 from wattledger.accounting.reports import UnknownName
-from wattledger.accounting.sci import BOUNDARIES, NO_MARKET, UNITS
+from wattledger.accounting.sci import BOUNDARIES, NO_MARKET, UNITS, unit_of
 from wattledger.accounting.sci_rows import per, scores
 from wattledger.cli import fail
 from wattledger.cli.report_books import asked, instant, options
+from wattledger.cli.report_evidence import EVIDENCE, told, write
 from wattledger.core.figures import digits, gram
 from wattledger.ledger.books import Books, Span
 from wattledger.ledger.engine import LedgerError
@@ -29,20 +31,21 @@ MILLION = 1_000_000
 @click.argument("kind", metavar="[job|model]", default="job")
 @click.argument("name", required=False)
 @options
-@click.option("--per", "unit", metavar="UNIT", required=True, help=f"Functional unit: {', '.join(UNITS)}.")
+@click.option("--per", "unit", metavar="UNIT", required=True, help=f"Functional unit: {', '.join(UNITS)}; or a number of them: 1000-token, 1000000-token.")
 @click.option("--count", type=float, metavar="N", help="How many units there were, for what the books do not count.")
 @click.option("--unit", "named", default="", metavar="NAME", help="What a custom unit is: image, page, agent run.")
 @click.option("--effective", is_flag=True, help="--count leaves failed and repeated work out (default: gross).")
 @click.option("--boundary", type=click.Choice(list(BOUNDARIES)), help="Default: the unit's own (token: consumer; flop: provider).")
 @click.option("--intensity", default="average", metavar="average|marginal", help="Which location-based intensity is I.")
 @click.option("--no-embodied", is_flag=True, help="Leave M out, and have the answer say that it is no full score.")
+@EVIDENCE
 @click.option("--json", "as_json", is_flag=True, help="As JSON (schema wattledger.sci/1).")
 @click.option("--csv", "as_csv", is_flag=True, help="As CSV.")
 def command(kind: str, name: str | None, **given: Any) -> None:
     """SCI = ((E x I) + M) per R of each job or model (ISO/IEC 21031); with NAME, of that one.
 
     E: kWh with PUE; I: g/kWh by location, never market-based; M: embodied carbon of the hardware's share; R: functional units.
-    For example: wattledger report sci model llama-3.1-8b --per token
+    For example: wattledger report sci model llama-3.1-8b --per token; for a million tokens at a time: --per 1000000-token
     """
     try:
         if given["as_json"] and given["as_csv"]:
@@ -63,19 +66,38 @@ def command(kind: str, name: str | None, **given: Any) -> None:
 
 
 def _scores(kind: str, name: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    if given["unit"] not in UNITS:
-        raise ValueError(f"--per {given['unit']!r}{nearest(given['unit'], list(UNITS))}: {', '.join(UNITS)}")
     if given["intensity"].startswith("market"):
         raise ValueError(NO_MARKET)
     if given["intensity"] not in ("average", "marginal"):
         raise ValueError(f"--intensity {given['intensity']!r}: average or marginal")
     how = {"units": given["count"], "name": given["named"], "effective": given["effective"], "intensity": given["intensity"]}
+    try:
+        unit_of(given["unit"])
+    except ValueError as wrong:
+        close = nearest(given["unit"].lstrip("0123456789-"), list(UNITS))
+        raise ValueError(f"--per: {wrong}{close}: {', '.join(UNITS)}, or a number of them, as in 1000-token") from None
     per_what = per(given["unit"], given["boundary"], **how, embodied=not given["no_embodied"])
     where = asked(given["config_file"], given["ledgers"], given["zone"])
     from_s, to_s = instant(given["from_"], "--from"), instant(given["to"], "--to")
     ask = Ask(kind, name, from_s, to_s, as_of_s=instant(given["as_of"], "--as-of"))
     with Books(where.places, Span(ask.from_s, ask.to_s, ask.as_of_s)) as books:
-        return scores(books, ask, where.rules, per_what)
+        ask = pinned(ask, books) if given["evidence_file"] else ask
+        found = scores(books, ask, where.rules, per_what)
+        if given["evidence_file"]:
+            rules = where.rules._replace(embodied=where.rules.embodied and per_what.embodied)
+            asked_of = ask._replace(marginal=per_what.intensity == "marginal")
+            write(given["evidence_file"], pack(books, asked_of, rules, found, told=told(given, _words(given), under="sci")))
+    return found
+
+
+def _words(given: Mapping[str, Any]) -> list[str]:
+    """Of the command, beyond what every report is asked."""
+    said = ["--per", given["unit"]]
+    said += [] if given["count"] is None else ["--count", repr(given["count"])]
+    for name, option in (("named", "--unit"), ("boundary", "--boundary")):
+        said += [option, given[name]] if given[name] else []
+    said += ["--intensity", given["intensity"]] if given["intensity"] != "average" else []
+    return said + [f"--{name.replace('_', '-')}" for name in ("effective", "no_embodied") if given[name]]
 
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
@@ -86,7 +108,8 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         title = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in row[found["kind"]]) or "(no name)"
         yield f"SCI of {found['kind']} {title}, per {found['per']} ({found['boundary']})"
         if "sci_g" in row:
-            million = f", {gram(row['sci_g']['value'] * MILLION)} per million" if row["sci_g"]["value"] < 0.1 else ""
+            times = row["inputs"]["functional_unit"].get("per", 1)
+            million = f", {gram(row['sci_g']['value'] * MILLION)} per million" if row["sci_g"]["value"] < 0.1 and times == 1 else ""
             yield f"  score      {_spanned(row['sci_g'], gram)} CO2e per {found['per']}{million}"
         else:
             yield f"  score      not known: {row['why']}"

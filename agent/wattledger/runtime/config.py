@@ -82,7 +82,7 @@ def load(
     ``here``: whether ``./wattledger.toml`` may be used (never by the agent).  Raises ConfigError with one line.
     """
     values: dict[str, Value] = {}
-    path = _find(environ, file, here)
+    path = file_in_force(environ, file, here=here)
     if path is not None:
         values.update(_from_file(path))
     found, warnings = _from_environ(environ)
@@ -110,7 +110,8 @@ def load_or_default(environ: Mapping[str, str], config: str | Mapping[str, Any] 
         return Config({})
 
 
-def _find(environ: Mapping[str, str], file: str | None, here: bool) -> Path | None:
+def file_in_force(environ: Mapping[str, str], file: str | None, *, here: bool = True) -> Path | None:
+    """The one file that ``load`` reads, ``None``: there is none.  Raises ConfigError where one is named and not there."""
     named = file or environ.get("WATTLEDGER_CONFIG")
     if named:
         if not os.path.isfile(named):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 HOURS_PER_YEAR = 8_760
 LIFE_G95 = 1.4  # a service life of 3 to 6 years around 4 (carbon.md 8.3)
 CLOSE_S = 2.0
+PATIENCE_S = 0.05  # what reads passports lets the program begin first: it would hold the interpreter's lock for milliseconds
 ASSETS = "assets"  # as the store calls it; imported, it would bring SQLite along
 CARDS = ("gpu", "accelerator")
 Rates = Mapping[str, Factor]
@@ -126,9 +127,10 @@ def _replaced(life: "Life", host: str, known: Mapping[str, Device]) -> Iterable[
     if life.passport.device:
         yield life.passport.device
     if host in (life.place.host, *(period.place.host for period in life.periods)):
-        if life.passport.kind not in CARDS:
+        card = life.passport.kind in CARDS
+        if not card:
             yield HOST
-        elif not life.passport.device:
+        if (card and not life.passport.device) or life.passport.details.get("includes") == "accelerators":
             yield from (name for name, device in known.items() if device.kind in CARDS)
 
 
@@ -189,7 +191,7 @@ class Materials:
         self._lock = threading.Lock()
         self._asked = 0
         self._seen: Mapping[Path, int] | None = None
-        self._reading = False
+        self._reading, self._hurry = False, threading.Event()
         self._thread: threading.Thread | None = None
 
     def look(self, devices: Iterable[Device], config: Config | None = None) -> None:
@@ -216,6 +218,7 @@ class Materials:
 
     def close(self) -> None:
         """Wait a moment for what is being read: of a run of milliseconds, too, the passports are to speak."""
+        self._hurry.set()
         if self._thread is not None:
             self._thread.join(timeout=CLOSE_S)
 
@@ -224,6 +227,7 @@ class Materials:
     def _read(self) -> None:
         """Until nobody has asked for something else meanwhile."""
         asked, reading = -1, True
+        self._hurry.wait(PATIENCE_S)
         while reading:
             asked = self._asked
             try:

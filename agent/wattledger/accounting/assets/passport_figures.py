@@ -175,7 +175,7 @@ def _weigh(g: int, kind: str, path: str, told: Told) -> None:
     kg = g / G_PER_KG
     if kg > high:
         hint = f"; are these grams ({kg / 1000:.10g} kg)?" if low <= kg / 1000 <= high else ""
-        told.warnings.append(Problem(path, f"{kg:.10g} kg CO2e for a {kind} is far more than is likely (at most {high:.10g}){hint}"))
+        told.warnings.append(Problem(path, f"{kg:.10g} kg CO2e for a {kind} is far more than is likely (at most {high:g}){hint}"))
     elif 0 < kg < low:
         hint = f"; are these tonnes ({kg * 1000:.10g} kg)?" if low <= kg * 1000 <= high else ""
         told.warnings.append(Problem(path, f"{kg:.10g} kg CO2e for a {kind} is far less than is likely (at least {low:g}){hint}"))

@@ -215,4 +215,3 @@ def pue(value: Quantity | None, source: str, *, g95: float = 1.0) -> Assumption:
         raise WrongWords(f"--pue {value.value:g}: a PUE is facility energy over IT energy, 1 or a little more")
     found = given(PUE, value, unit="", g95=g95, source=source)
     return found._replace(low=max(1.0, found.low))
-

@@ -1,7 +1,8 @@
 """Where the grid's grams are counted from, and what the other boundary would answer.
 
-What it takes to make a machine is counted from the cradle; so are a kilowatt-hour's grams by a life-cycle factor (fuel supply, building
-of plants), and not by a direct one (the plants' own).  A decision weighs both, so it takes the life-cycle factor where there is one.
+What it takes to make a machine is counted from the cradle; so are a kilowatt-hour's grams by a life-cycle factor (fuel supply and
+plants' building too), and not by a direct one (the plants' own).  A decision weighs the two, so it takes the life-cycle factor where
+there is one.
 """
 
 from collections.abc import Mapping
@@ -13,11 +14,14 @@ from wattledger.accounting.compare.option import GRID, course
 
 Boundary = Literal["lifecycle", "direct"]
 CALLED: Mapping[str, str] = {"lifecycle": "life-cycle", "direct": "direct"}
-HOLDS: Mapping[str, str] = {"lifecycle": "life-cycle: fuel supply and building too", "direct": "direct: the power stations' own alone"}
+HOLDS: Mapping[str, str] = {
+    "lifecycle": "life-cycle: fuel supply and building too",
+    "direct": "direct: the power stations' own alone",
+}
 
 
 class Grid(NamedTuple):
-    """The intensity that is taken; ``boundary``: empty where somebody said a number.  ``other``: the zone's of the other boundary."""
+    """The intensity that is taken; ``boundary``: empty where somebody said a number.  ``other``: the zone's by the other one."""
 
     taken: Assumption
     boundary: Boundary | Literal[""] = ""

@@ -38,10 +38,10 @@ class Machine(NamedTuple):
         """What it assumes to keep it so long, where its planned life ends before; else empty."""
         if self.left_y is None or not self.life_y or self.left_y >= horizon_y:
             return ""
-        over = f"{digits((1 - self.left_y / self.life_y) * 100)} % of its planned life of {digits(self.life_y)} years is over"
+        gone = f"{digits((1 - self.left_y / self.life_y) * 100)} % of its planned life of {digits(self.life_y)} years is over"
         if not self.left_y:
-            over = f"its planned life of {digits(self.life_y)} years is over"
-        return f"keep assumes that it works on for {digits(horizon_y)} years as it does now: {over}; no repair of it is counted in keep"
+            gone = f"its planned life of {digits(self.life_y)} years is over"
+        return f"keep assumes that it works on for {digits(horizon_y)} years as now: {gone}; no repair of it is counted in keep"
 
 
 class Unfound(ValueError):

@@ -159,8 +159,8 @@ def _buckets(from_s: int, to_s: int, bucket_s: int | None) -> Iterator[tuple[int
 
 
 def paid_of(holding: Iterable[Known], from_s: int) -> list[Paid]:
-    """What programs that metered themselves had reserved: all outermost runs of each meter, which say what the runs inside them had,
-    too, under the run that the meter's energy is booked for.
+    """What programs that metered themselves had reserved: all outermost runs of each meter, which say what those inside them had,
+    too; under the run that the meter's energy is booked for.
 
     Books that are opened for a time begin with its day: how long a run was metered before, its meter's beginning tells."""
     facts = [one.fact for one in holding if isinstance(one.fact, RunFact)]

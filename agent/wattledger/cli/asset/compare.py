@@ -2,53 +2,38 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from difflib import get_close_matches
+from typing import Any
 
 import click
 
 from wattledger.accounting.assets.books import fleet_of
-from wattledger.accounting.assets.efficiency import UNITS, Unit, efficiency, ratio
-from wattledger.accounting.assets.fold import Fleet
+from wattledger.accounting.assets.efficiency import UNITS, efficiency, ratio
 from wattledger.accounting.compare import ask
 from wattledger.accounting.compare.answer import answer
 from wattledger.accounting.compare.assumption import Assumption
 from wattledger.accounting.compare.draws import SEED
 from wattledger.accounting.compare.machine import Machine, Unfound, machine
-from wattledger.accounting.compare.option import WORK, Option, Question
-from wattledger.accounting.compare.rows import measured, to_dict
+from wattledger.accounting.compare.option import Option, Question
+from wattledger.accounting.compare.rows import Aside, measured, to_dict
 from wattledger.cli import fail
+from wattledger.cli.asset.compare_shared import Here, shared
 from wattledger.cli.asset.compare_view import efficiency_lines, lines
 from wattledger.cli.asset.kept import CONFIG, LEDGERS, places
 from wattledger.cli.ledger.anchor import now_s
 from wattledger.core.uncertainty import Quantity
-from wattledger.factors.grid.cloud import CONFIGURED_PUE_G95
 from wattledger.factors.hardware.figure import Embodied
 from wattledger.ledger.books import Books
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.query_efficiency import stays_of_model
 from wattledger.runtime.config import Config, ConfigError, load, nearest
-from wattledger.runtime.prices import PriceList, price_list
 
 LONGEST_Y = 50.0
+GUESSED = ("nearest", "class")  # a model without a figure of its own
 TOO_MANY_KG = 50_000  # heavier in carbon than a rack of eight DGX: grams were meant
-JOULES_G95, WORK_G95, GRID_G95, UPKEEP_G95 = 1.15, 1.0, 1.10, 1.5  # of numbers given without an interval: carbon.md 8.3
-
-
-class Here(NamedTuple):
-    """What is known here: the books, if there are any, and what was asked."""
-
-    config: Config
-    books: Books | None
-    fleet: Fleet | None
-    given: Mapping[str, Any]
-
-    @property
-    def unit(self) -> Unit:
-        """What work is counted in."""
-        found: Unit = self.given["unit"]
-        return found
+NEAR = 0.75  # how like one in the books a name must be, for numbers by flags to be asked back
 
 
 @click.command("compare")
@@ -66,6 +51,8 @@ class Here(NamedTuple):
 @click.option("--joules-per-unit", "joules", metavar="J", help="What a unit takes; default: as measured. Of an hour at 1 W: 3600.")
 @click.option("--maintenance", metavar="KG", help="What keeping it running emits each year, beside its electricity.")
 @click.option("--zone", metavar="ZONE", help="The grid; default: where it was metered, else as configured.")
+@click.option("--boundary", type=click.Choice(["lifecycle", "direct"]), default=None,
+              help="Of the zone's factor; default: life-cycle, as what is made is counted, where there is one.")  # fmt: skip
 @click.option("--intensity", metavar="G", help="gCO2e/kWh, in place of the zone's.")
 @click.option("--decline", metavar="PERCENT", help="By how much the grid's intensity falls each year; default: not at all.")
 @click.option("--pue", metavar="X", help="The building's PUE; default: as configured.")
@@ -144,22 +131,28 @@ def _answer(here: Here, asset: str) -> dict[str, Any]:
     given = here.given
     enough = given["joules"] is not None and given["work"] is not None
     of = _machine(here, asset, needed=not enough)
-    shared, notes = _shared(here, of)
+    common, grid, notes = shared(here, of)
+    stand_ins: list[str] = []
     wanted = [(kind, text) for kind in ("repair", "upgrade", "replace") for text in _texts(given, kind)]
-    options: list[tuple[Option, Sequence[Assumption]]] = [(ask.keep(shared), [])] if given["keeps"] or not given["repair"] else []
+    options: list[tuple[Option, Sequence[Assumption]]] = [(ask.keep(common), [])] if given["keeps"] or not given["repair"] else []
     for kind, text in wanted:
         said = ask.words(kind, text)
         if "kg" in said.numbers and (kg := said.numbers["kg"].value) > TOO_MANY_KG:
             notes.append(f"--{kind} kg={kg:g}: are these grams? {kg / 1000:g} t is more than a rack of machines")
         name = _name(said, [option.name for option, _ in options])
-        options.append(ask.option(said, shared, model=_model(here, of, said), name=name))
+        known = _model(here, of, said)
+        if known is not None and known.made is not None and known.made.method in GUESSED:
+            stand_ins.append(_stand_in(known.made))
+        options.append(ask.option(said, common, model=known, name=name))
     if len(options) < 2:
         raise ask.WrongWords("a repair alone is no choice: add --keep, --upgrade or --replace")
     years = None if given["horizon"] is None else ask.number(given["horizon"], "--horizon", positive=True).value
     if years is not None and years > LONGEST_Y:
         raise ask.WrongWords(f"--horizon {years:g}: years, at most {LONGEST_Y:g}")
-    asked: Question = ask.question(options, shared, horizon_y=years, start_s=now_s(), counting=given["counting"])
-    return to_dict(answer(asked, seed=given["seed"]), of, here.unit, notes)
+    asked: Question = ask.question(options, common, horizon_y=years, start_s=now_s(), counting=given["counting"])
+    kept = of.keeps_on(asked.horizon_y) if any(option.kind == "keep" for option, _ in options) else ""
+    aside = Aside([*([kept] if kept else []), *notes], tuple(dict.fromkeys(stand_ins)), grid)
+    return to_dict(answer(asked, seed=given["seed"]), of, here.unit, aside)
 
 
 def _texts(given: Mapping[str, Any], kind: str) -> Sequence[str]:
@@ -179,12 +172,23 @@ def _machine(here: Here, name: str, *, needed: bool) -> Machine:
     if here.books is not None and here.fleet is not None:
         try:
             return machine(name, here.books, here.fleet, here.unit, now_s=now_s())
-        except Unfound:
+        except Unfound as wrong:
             if needed:
                 raise
+            return Machine(name, f"{name} (not in the books{_meant(name, wrong.names)})", name)
     elif needed:
         raise Unfound(f"no books are kept here that could know {name!r}", ())
     return Machine(name, f"{name} (not in the books)", name)
+
+
+def _stand_in(made: Embodied) -> str:
+    """Whose figure it is, where the model has none of its own."""
+    return made.note if made.method == "nearest" else f"{made.note}: the {made.source.removesuffix(' in the table')} stands in"
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    near = get_close_matches(name, names, n=1, cutoff=NEAR)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _model(here: Here, of: Machine, said: ask.Words) -> ask.Model | None:

@@ -8,20 +8,27 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
+from wattledger.accounting.assets.rules import BrokenRule, check_correction
 from wattledger.cli import fail
+from wattledger.cli.asset.kept import held
 from wattledger.cli.ledger.anchor import books, now_s, settings
-from wattledger.core.facts import Correction, Fact, Key, Known
+from wattledger.core.facts import AssetFact, Correction, Fact, Key, Known
 from wattledger.ledger import compact
 from wattledger.ledger.body import Keyed, hints
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.held import Found, find, segment_of
 from wattledger.ledger.store import OPEN, Store
-from wattledger.runtime.config import nearest
+from wattledger.runtime.config import Config, nearest
+
+PAIRS = tuple[tuple[str, str], ...]  # the type of a fact's labels and details
 
 
 @click.command("restate")
 @click.argument("fact", metavar="FACT")
-@click.option("--set", "changes", metavar="FIELD=VALUE", multiple=True, help="A field's right value, in the fact's own units.")
+@click.option(
+    "--set", "changes", metavar="FIELD=VALUE", multiple=True,
+    help="A field's right value, in the fact's own units; one detail: details.WORD=VALUE.",
+)  # fmt: skip
 @click.option("--withdraw", "withdraw", is_flag=True, help="Take the fact back, and put nothing in its place.")
 @click.option("--reason", "reason", metavar="TEXT", required=True, help="Why; it is kept beside the correction.")
 @click.option("--dry-run", "dry", is_flag=True, help="Say what would change; write nothing.")
@@ -43,10 +50,20 @@ def command(**given: Any) -> None:
         after = None if given["withdraw"] else changed(before.fact, given["changes"])
         if after == before.fact:
             raise LedgerError(f"{before.id} says that already: nothing to correct")
+        doubts = _judged(before, after, config, given["ledger"])
         new_id = "" if given["dry"] else _write(folder, Correction(before.id, given["reason"].strip(), after))
-    except LedgerError as wrong:
+    except (LedgerError, BrokenRule) as wrong:
         fail(f"ledger restate: {wrong}")
     _say(before, after, new_id, given["as_json"])
+    for line in doubts:
+        click.echo(f"wattledger: ledger restate: {line}", err=True)
+
+
+def _judged(before: Known, after: Fact | None, config: Config, ledger: str | None) -> tuple[str, ...]:
+    """BrokenRule where machines could not have lived as the correction has it; else what must be said of it, a line each."""
+    if not isinstance(before.fact, AssetFact):  # a correction is of the same kind
+        return ()
+    return check_correction(held(config, ledger), before.id, after)
 
 
 def _find(folder: Path, shared: str, fact_id: str, *, dry: bool) -> Found:
@@ -72,6 +89,13 @@ def changed(fact: Fact, changes: Sequence[str]) -> Fact:
     of_key = hints(Key) if isinstance(fact, Keyed) else {}
     for change in changes:
         name, equals, text = change.partition("=")
+        field, dot, word = name.partition(".")
+        if equals and dot and word and own.get(field) == PAIRS:
+            # One word of several: the others stay as they are; without a value it is taken out.
+            said = {**dict(getattr(fact, field)), word: text}
+            pairs: Any = tuple(sorted((key, value) for key, value in said.items() if value))
+            fact = fact._replace(**{field: pairs})
+            continue
         if not equals or (name not in own and name not in of_key):
             raise LedgerError(f"--set {change}: expected FIELD=VALUE with a field of this fact{nearest(name, [*own, *of_key])}")
         value = _value((own.get(name) or of_key[name]), text, change)
@@ -100,7 +124,7 @@ def _value(kind: Any, text: str, change: str) -> Any:
         return text
     if kind == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
-    if kind == tuple[tuple[str, str], ...]:
+    if kind == PAIRS:
         pairs = [part.partition("=") for part in text.split(",") if part]
         return tuple(sorted((name, value) for name, _, value in pairs))
     wants = {bool: "true or false", int: "a whole number"}
