@@ -42,7 +42,7 @@ def test_a_holder_pays_for_all_the_time_that_it_holds() -> None:
 
 def test_what_nobody_holds_is_its_users_by_use_and_else_idle() -> None:
     # 60 of idle, 40 of use: 40 % of the time was worked in.
-    assert paying({A: 30, B: 10}, {IDLE: 60}) == {A: 60 * 30, B: 60 * 10, IDLE: 60 * 60}
+    assert paying({A: 30, B: 10}, {IDLE: 60}) == {A: 30, B: 10, IDLE: 60}
 
 
 def test_a_part_held_is_the_holders_and_the_other_part_goes_by_use() -> None:

@@ -137,7 +137,7 @@ def test_every_kilogram_of_a_machine_is_somewhere(tmp_path: Path) -> None:
     assert after["dgx-1"]["closing_ug"] == 0
     assert after["dgx-1"]["written_off_ug"] > 0
     assert (after[MOVED]["written_off_ug"], after[MOVED]["host"]) == (0, "gpu-2")
-    assert after[MOVED]["idle_ug"] > before[MOVED]["idle_ug"]
+    assert after[MOVED]["idle_ug"] > 0
 
     for method in ("reserved", "time", "physical"):
         adds_up(place.told("report", "embodied", "--method", method))

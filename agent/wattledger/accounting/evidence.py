@@ -1,9 +1,9 @@
 """The evidence pack of a report: all that an auditor needs to work it out again, in one piece of plain data.
 
-Schema ``wattledger.evidence/1`` (carbon.md 1.7): a summary in lines for people, the question as a command, the answer and its hash, the
-books' heads, a trial balance, the factor register, what was left out and how large it may be, reconciliation, methods, instruments,
-uncertainty.  No clock: equal facts give equal bytes.  Exact figures are ints, or text ``"p/q"`` where a window was cut, with a float
-beside it (``…_about``); what is not known is absent.
+Schema ``wattledger.evidence/1`` (carbon.md 1.7): a summary, the question as a command, the answer and its hash, the books' heads,
+a trial balance, the factor register, what was left out and how large it may be, reconciliation, methods, instruments,
+uncertainty.  No clock: equal facts give equal bytes.  Exact figures are ints, or text ``"p/q"`` where a window was cut, with a
+float beside it (``…_about``); what is not known is absent.
 """
 
 import json
@@ -66,7 +66,7 @@ def pack(books: Books, ask: Ask, rules: Rules | None, found: Mapping[str, Any], 
     said["reconciliation"] = list(evidence_balance.reconciled(balance))
     made = machines.register() if machines else ()
     said["factors"] = [*evidence_factors.register(counted, mine), *evidence_machines.water_register(counted, rules), *made]
-    left_out = machines.exclusions() if machines else [evidence_machines.left_out()]
+    left_out = list(machines.exclusions()) if machines else [evidence_machines.left_out()]
     said["exclusions"] = [*evidence_gaps.exclusions(books, balance, covered, ask), *left_out]
     said["gaps"] = {
         "facts": evidence_gaps.gaps(books.holding, ask), "fills": evidence_gaps.FILLS, "stands_on": evidence_gaps.filled(mine),
@@ -76,7 +76,7 @@ def pack(books: Books, ask: Ask, rules: Rules | None, found: Mapping[str, Any], 
     said["instruments"] = evidence_register.instruments(books, ask.as_of_s)
     said["uncertainty"] = list(evidence_register.UNCERTAINTY)
     said["notes"] = list(found.get("notes", ()))
-    said["summary"] = evidence_summary.lines(said)
+    said["summary"] = evidence_summary.lines(said, left_out if ask.kind == "embodied" else said["exclusions"])
     return {name: value if name in AS_ASKED else evidence_summary.rounded(value) for name, value in said.items()}
 
 

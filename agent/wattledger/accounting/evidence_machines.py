@@ -63,7 +63,8 @@ class Machines:
         return said | {"facts": list(facts_of(life, self.found.fleet, self._known))}
 
     def _estimate(self, guess: Guessed) -> dict[str, Any]:
-        return {"stands_on": "estimate", **estimate_dict(guess.embodied)}
+        said = estimate_dict(guess.embodied)
+        return {"stands_on": "estimate", "of": said.pop("kind"), **said}  # its kind in this register is embodied
 
     def exclusions(self) -> Iterator[dict[str, Any]]:
         """What of the machines nobody is charged for here."""

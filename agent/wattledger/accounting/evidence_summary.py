@@ -14,14 +14,14 @@ RATIO = re.compile(r"-?\d+/[1-9]\d*")
 Row = Mapping[str, Any]
 
 
-def lines(pack: Row) -> list[str]:
-    """Of a pack that is complete but for this."""
+def lines(pack: Row, left_out: Iterable[Row]) -> list[str]:
+    """Of a pack that is complete but for this; ``left_out``: those of its exclusions that concern the answer."""
     asked, answer = pack["question"], pack["answer"]
     said = [f"question: {shlex.join(asked['command'])}"]
     said += [f"configuration: {asked['configuration']['file']}"] if "configuration" in asked else []
     said += [f"answer: {line}" for line in _headline(answer)]
-    said += [f"stands on: {line}" for line in _stands(pack["factors"])]
-    said += [f"left out: {each['what']}: {each['why']}" for each in pack["exclusions"]]
+    said += [f"stands on: {line}" for line in _stands(pack["factors"], _kinds(answer))]
+    said += [f"left out: {each['what']}: {each['why']}" for each in left_out]
     return [*said, f"the command prints the answer as JSON, whose SHA-256 is {pack['answer_sha256']}"]
 
 
@@ -80,10 +80,19 @@ def _machines(answer: Row) -> Iterator[str]:
     yield f"carried at the end {gram(total['closing_ug'] / UG_PER_G)} CO2e, residual {total['residual_ug']} ug"
 
 
-def _stands(factors: Iterable[Row]) -> Iterator[str]:
+def _kinds(answer: Row) -> tuple[str, ...]:
+    """The factors that an answer stands on: the pack has those of all that was metered meanwhile."""
+    if answer.get("kind") == "embodied" and "formula" not in answer:
+        return ("embodied",)
+    return ("grid", "pue", "sensor", "embodied") if "formula" in answer else ("grid", "pue", "sensor", "water", "embodied")
+
+
+def _stands(factors: Iterable[Row], kinds: tuple[str, ...]) -> Iterator[str]:
     """Each source once, by kind."""
     named: dict[str, list[str]] = {}
     for each in factors:
+        if each["kind"] not in kinds:
+            continue
         text = _named(each)
         if text not in named.setdefault(each["kind"], []):
             named[each["kind"]].append(text)

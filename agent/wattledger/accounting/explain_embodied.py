@@ -16,12 +16,14 @@ from wattledger.accounting.embodied.estimates import Guessed
 from wattledger.accounting.embodied.methods import method_of
 from wattledger.accounting.embodied.shares import Piece, Shares
 from wattledger.accounting.explain_asset import facts_of
+from wattledger.accounting.explain_embodied_why import Why, whys_of
 from wattledger.accounting.report_ask import Ask, Rules, of_day
 from wattledger.accounting.reports import report
 from wattledger.core.attribution import split
 from wattledger.core.facts import Known
 from wattledger.ledger.books import Books
 from wattledger.ledger.query import GROUPS, NAMED
+from wattledger.ledger.query_embodied import Segment
 
 Group = tuple[str, ...]
 
@@ -31,6 +33,7 @@ class Pay(NamedTuple):
 
     ``mine_ns`` of ``of_ns``: the time that it is divided by, as far as it is (``how``: ``time``); by ``work``, ``spread`` over
     hosts and of an ``estimate`` other weights go before that, and ``formula`` says which.  ``period``: of an asset with a passport.
+    ``whys``: what ``mine_ns`` is made of.
     """
 
     asset: str
@@ -43,6 +46,7 @@ class Pay(NamedTuple):
     of_ns: int
     ug: int
     period: Period | None = None
+    whys: tuple[Why, ...] = ()
 
 
 class Payer(NamedTuple):
@@ -93,7 +97,7 @@ def explain(books: Books, ask: Ask, rules: Rules) -> EmbodiedFigure:
             reported[one.asset] = reported.get(one.asset, 0) + one.ug
     ready = Ready(books, ask, rules)
     shares = ready.shares(method_of(rules.allocation), dict(rules.prices) or None)
-    pays = tuple(pay for pay in _pays(ready, shares, mine) if pay.ug)
+    pays = tuple(pay for pay in _pays(ready, shares, mine, whys_of(books, ask)) if pay.ug)
     reported = {asset: ug for asset, ug in reported.items() if ug}
     reported_ug = 0 if said.total.made is None else said.total.made.ug
     return EmbodiedFigure(ask, found, tuple(_payers(ready, pays, books.other)), pays, reported, reported_ug, found.notes)
@@ -111,13 +115,14 @@ class _Mine:
         return group is not None and (self._name is None or group[self._at] == self._name)
 
 
-def _pays(ready: Ready, shares: Shares, mine: _Mine) -> Iterator[Pay]:
+def _pays(ready: Ready, shares: Shares, mine: _Mine, whys: Mapping[Segment, tuple[Why, ...]]) -> Iterator[Pay]:
     for due in ready.dues:
         if due.binding is None:
             continue
         by_work = ready.words.get(due.period.asset, {}).get("scheme") == work.SCHEME
         for piece in shares.of(due.binding, due.period.start_s, due.period.end_s):
-            yield _by_work(ready, due, piece, mine) if by_work else _by_time(due, piece, mine)
+            because = whys.get(Segment(due.binding, piece.from_s, piece.to_s), ())
+            yield _by_work(ready, due, piece, mine) if by_work else _by_time(due, piece, mine)._replace(whys=because)
     for one in ready.spread:
         booked = list(overhead.book([one], shares, ready.figures))
         from_s, to_s = shares.span.clip(one.period.start_s, one.period.end_s)

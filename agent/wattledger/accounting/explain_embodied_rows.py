@@ -5,6 +5,7 @@ from typing import Any
 from wattledger.accounting.embodied.methods import SAID
 from wattledger.accounting.explain_asset import rate_g_per_h, sources
 from wattledger.accounting.explain_embodied import EmbodiedFigure, Pay, Payer
+from wattledger.accounting.explain_embodied_why import why_dict
 from wattledger.accounting.explain_rows import asked_dict
 from wattledger.accounting.report_sums import UG_PER_G
 from wattledger.accounting.reports import iso_time
@@ -56,4 +57,5 @@ def _pay(pay: Pay) -> dict[str, Any]:
         said |= {"since": iso_time(pay.period.start_s)} | ({"host": pay.period.place.host} if pay.period.place.host else {})
     said["booked_ug"] = pay.booked_ug
     said |= {"ns": pay.mine_ns, "of_ns": pay.of_ns} if pay.of_ns else {}
+    said |= {"time_by": [why_dict(why) for why in pay.whys]} if pay.whys else {}
     return said | {"ug": pay.ug}

@@ -26,6 +26,7 @@ BOUNDARIES: Mapping[Boundary, str] = {
 
 
 MOST_UNITS = 10**18
+NUMBERS = {"thousand": "1000", "million": "1000000"}
 
 
 class Unit(NamedTuple):
@@ -46,7 +47,7 @@ UNITS: Mapping[str, Unit] = {
     "prompt-token": Unit("prompt token", "prompt tokens", "consumer", "computed prompt tokens; cache hits are not counted"),
     "request": Unit("request", "requests", "consumer", "requests"),
     "run": Unit("run", "runs", "consumer", "runs, also those that failed"),
-    "hour": Unit("hour", "hours", "consumer", "hours that were metered for it: of each window the time in which its devices were seen (by an agent: all of it)"),
+    "hour": Unit("hour", "hours", "consumer", "time metered for it: how long its devices were seen in each window"),
     "epoch": Unit("epoch", "epochs", "provider"),
     "flop": Unit("FLOP", "FLOP", "provider"),
     "parameter": Unit("parameter", "parameters", "provider"),
@@ -56,8 +57,9 @@ UNITS: Mapping[str, Unit] = {
 
 def unit_of(words: str) -> tuple[str, int]:
     """``token`` → itself and 1; ``1000-token``, ``1000-tokens`` → token and 1,000: a score per that many.  Raises ValueError."""
-    number, dash, rest = words.partition("-")
-    if not dash or not (number.isascii() and number.isdigit()):
+    number, _, rest = words.partition("-")
+    number = NUMBERS.get(number, number)
+    if not (number.isascii() and number.isdigit()):
         if words in UNITS:
             return words, 1
         raise ValueError(f"{words!r} is no functional unit")

@@ -11,8 +11,8 @@ MS_PER_S = 1000
 def metered_s(windows: Iterable[Seen], from_s: int | None, to_s: int | None) -> float:
     """The time that was metered in ``[from_s, to_s)``, seconds, each instant once.
 
-    A window says for how long its devices were seen, not when: that is laid evenly over it.  Of windows that lie over each other (of
-    several hosts, or an hour that was rolled up over minutes that were not) the one that saw most counts.
+    A window says for how long its devices were seen, not when: that is laid evenly over it.  Of windows that lie over each other
+    (of several hosts, or an hour that was rolled up over minutes that were not) the one that saw most counts.
     """
     edges: list[tuple[int, bool, int]] = []
     found = [(each.start_s, each.start_s + max(1, each.length_s), each.seen_ms) for each in windows if each.seen_ms > 0]

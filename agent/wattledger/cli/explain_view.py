@@ -19,7 +19,7 @@ from wattledger.core.units import UJ_PER_J
 from wattledger.ledger.columns import KEYED, TOKENS
 
 SHOWN = 24  # lines of slots
-UL_PER_ML = 1000
+UL_PER_ML, UG_PER_MG = 1000, 1000
 OFF = "NOT EQUAL: a bug; please report it"
 FORMULA = "uJ x ug/kWh x PUE / 3.6e12 = ug CO2e"
 _SAID_ELSEWHERE = ("fact", "recorded_s", "corrects", "because")
@@ -93,8 +93,8 @@ def _sums(found: Figure) -> Iterator[str]:
         yield f"  the report says  {_number(found.reported_uj)} uJ, without grams: {_verdict(found)}"
         return
     without = f", {_number(unpriced_uj)} uJ of it without a price" if unpriced_uj else ""
-    grams = gram(float(emitted_ug / UG_PER_G))
-    yield f"  sum              {_number(energy_uj)} uJ{without} = {_number(emitted_ug)} ug = {grams} CO2e"
+    grams = f" = {gram(float(emitted_ug / UG_PER_G))}" if abs(emitted_ug) >= UG_PER_MG else ""
+    yield f"  sum              {_number(energy_uj)} uJ{without} = {_number(emitted_ug)} ug{grams} CO2e"
     yield f"  the report says  {_number(found.reported_uj)} uJ = {_number(found.reported_ug)} ug: {_verdict(found)}"
 
 

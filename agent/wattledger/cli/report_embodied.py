@@ -78,10 +78,7 @@ def _found(asset: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     rules = allocated(where.rules, None, given["prices"])
     with Books(where.places, Span(from_s, to_s, ask.as_of_s)) as books:
         ask = pinned(ask, books) if given["evidence_file"] else ask
-        if given["view"] == "inventory":
-            found = inventoried(books, ask)
-        else:
-            found = amortised(books, ask, rules, given["method"])
+        found = inventoried(books, ask) if given["view"] == "inventory" else amortised(books, ask, rules, given["method"])
         if given["evidence_file"]:
             rules = rules if given["method"] == ALL else allocated(rules, given["method"], None)
             write(given["evidence_file"], pack(books, ask, rules, found, told=told(given, _words(given))))

@@ -13,6 +13,7 @@ import click
 from wattledger.accounting.evidence_question import Told
 from wattledger.runtime.config import file_in_force
 
+SYSTEM = Path("/etc/wattledger/config.toml")
 EVIDENCE = click.option("--evidence", "evidence_file", metavar="FILE", help="Also write the evidence pack there, one JSON file.")
 
 
@@ -28,11 +29,17 @@ def _in_force(typed: str | None, environ: Mapping[str, str]) -> dict[str, str]:
     path = file_in_force(environ, typed)
     if path is None:
         return {"file": "none: the defaults, and what the environment says"}
-    at = "$XDG_CONFIG_HOME" if environ.get("XDG_CONFIG_HOME") else "~/.config"
-    system = Path("/etc/wattledger/config.toml")
-    name = typed or ("$WATTLEDGER_CONFIG" if environ.get("WATTLEDGER_CONFIG") else "")
-    name = name or ("./wattledger.toml" if not path.is_absolute() else str(system) if path == system else f"{at}/wattledger/config.toml")
-    return {"file": name, "sha256": sha256(path.read_bytes()).hexdigest()}
+    return {"file": typed or _place(path, environ), "sha256": sha256(path.read_bytes()).hexdigest()}
+
+
+def _place(path: Path, environ: Mapping[str, str]) -> str:
+    """Where it was found, without anybody's home."""
+    if environ.get("WATTLEDGER_CONFIG"):
+        return "$WATTLEDGER_CONFIG"
+    if path == SYSTEM:
+        return str(path)
+    home = "$XDG_CONFIG_HOME" if environ.get("XDG_CONFIG_HOME") else "~/.config"
+    return f"{home}/wattledger/config.toml" if path.is_absolute() else f"./{path}"
 
 
 def write(path: str | Path, pack: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from wattledger.accounting.evidence import pack, pinned
-from wattledger.accounting.report_ask import Ask
+from wattledger.accounting.report_ask import HOUR_S, Ask
 from wattledger.accounting.reports import UnknownName
 from wattledger.accounting.sci import BOUNDARIES, NO_MARKET, UNITS, unit_of
 from wattledger.accounting.sci_rows import per, scores
@@ -31,7 +31,8 @@ MILLION = 1_000_000
 @click.argument("kind", metavar="[job|model]", default="job")
 @click.argument("name", required=False)
 @options
-@click.option("--per", "unit", metavar="UNIT", required=True, help=f"Functional unit: {', '.join(UNITS)}; or a number of them: 1000-token, 1000000-token.")
+@click.option("--per", "unit", metavar="UNIT", required=True,
+              help=f"Functional unit: {', '.join(UNITS)}; or many: 1000-token, million-token.")  # fmt: skip
 @click.option("--count", type=float, metavar="N", help="How many units there were, for what the books do not count.")
 @click.option("--unit", "named", default="", metavar="NAME", help="What a custom unit is: image, page, agent run.")
 @click.option("--effective", is_flag=True, help="--count leaves failed and repeated work out (default: gross).")
@@ -45,7 +46,7 @@ def command(kind: str, name: str | None, **given: Any) -> None:
     """SCI = ((E x I) + M) per R of each job or model (ISO/IEC 21031); with NAME, of that one.
 
     E: kWh with PUE; I: g/kWh by location, never market-based; M: embodied carbon of the hardware's share; R: functional units.
-    For example: wattledger report sci model llama-3.1-8b --per token; for a million tokens at a time: --per 1000000-token
+    For example: wattledger report sci model llama-3.1-8b --per token; of a million tokens: --per 1000000-token
     """
     try:
         if given["as_json"] and given["as_csv"]:
@@ -93,7 +94,7 @@ def _scores(kind: str, name: str | None, given: Mapping[str, Any]) -> dict[str, 
 def _words(given: Mapping[str, Any]) -> list[str]:
     """Of the command, beyond what every report is asked."""
     said = ["--per", given["unit"]]
-    said += [] if given["count"] is None else ["--count", repr(given["count"])]
+    said += [] if given["count"] is None else ["--count", repr(given["count"]).removesuffix(".0")]
     for name, option in (("named", "--unit"), ("boundary", "--boundary")):
         said += [option, given[name]] if given[name] else []
     said += ["--intensity", given["intensity"]] if given["intensity"] != "average" else []
@@ -133,7 +134,8 @@ def _inputs(inputs: Mapping[str, Any]) -> Iterator[str]:
         yield "  M embodied left out, as asked"
     unit = inputs["functional_unit"]
     window = f"{unit['window']['from']} to {unit['window']['to']}"
-    yield f"  R {unit['units']:<8} {unit['count']:.10g}, {unit['counted']} ({unit['counted_by']}); {window}"
+    short = f" ({digits(unit['count'] * HOUR_S)} s)" if unit["units"] == "hours" and 0 < unit["count"] < 1 else ""
+    yield f"  R {unit['units']:<8} {unit['count']:.10g}{short}, {unit['counted']} ({unit['counted_by']}); {window}"
 
 
 def csv_text(found: Mapping[str, Any]) -> str:

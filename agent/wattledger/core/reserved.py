@@ -4,7 +4,7 @@ Amortisation goes by time (ISO/IEC 21031: time reserved x resources reserved), s
 whole nanoseconds that sum to the cell; grams are that time at the device's rate (grams per hour of its life).
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from wattledger.core.attribution import split
@@ -25,6 +25,8 @@ def paying(active: Mapping[Workload, int], held: Mapping[Workload, int]) -> dict
     use alone.
     """
     free_uj = held.get(IDLE, 0) + active.get(IDLE, 0)
+    if free_uj and held.keys() <= {IDLE} and 0 not in active.values():
+        return {**active, IDLE: free_uj}  # the rule below, divided by what is free: nobody holds it, as most devices are held by none
     used = {workload: uj for workload, uj in active.items() if workload != IDLE and uj > 0}
     holders = {workload: uj for workload, uj in held.items() if workload != IDLE and uj > 0}
     if not free_uj:
@@ -40,10 +42,10 @@ def paying(active: Mapping[Workload, int], held: Mapping[Workload, int]) -> dict
 class Service:
     """State of one close: grams by workload, and for trees with spans the time that each device was theirs."""
 
-    def __init__(self, rates: Mapping[str, Factor], trees: Container[Workload]) -> None:
+    def __init__(self, rates: Mapping[str, Factor], trees: Iterable[Workload]) -> None:
         self.grams: dict[Workload, float] = {}
         self.trees: dict[Workload, dict[str, int]] = {}
-        self._rates, self._of = rates, trees
+        self._rates, self._of = rates, frozenset(trees)
 
     def device(self, curve: EnergyCurve, active: Mapping[Workload, int], held: Mapping[Workload, int]) -> None:
         """One device's cell, before spans have taken their part out of it."""
@@ -54,11 +56,18 @@ class Service:
         """So much time of a device, or of the ``HOST``."""
         rate = self._rates.get(binding)
         g_per_ns = 0.0 if rate is None else rate.value / NS_PER_H
-        for workload, ns in zip(weights, split(length_ns, list(weights.values())), strict=True):
-            if g_per_ns:
-                self.grams[workload] = self.grams.get(workload, 0.0) + ns * g_per_ns
-            if workload in self._of:
-                self.trees.setdefault(workload, {})[binding] = ns
+        if not g_per_ns and not self._of:
+            return  # nobody asks: a node's tick hands out thousands of these
+        grams = self.grams
+        whole = sum(weights.values())
+        each_g = length_ns * g_per_ns / whole if whole else 0.0
+        if each_g:
+            for workload, weight in weights.items():
+                grams[workload] = grams.get(workload, 0.0) + weight * each_g
+        if self._of and not self._of.isdisjoint(weights):
+            for workload, ns in zip(weights, split(length_ns, list(weights.values())), strict=True):
+                if workload in self._of:
+                    self.trees.setdefault(workload, {})[binding] = ns
 
 
 class Share(NamedTuple):

@@ -1,6 +1,6 @@
 """Inside a cell: how a tree's part follows its slices, what the rest of the host draws, and how much to doubt a share."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import log
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ class LaneShares:
     """What a cell's devices came to: by workload, and by slice of each tree; and whom their time was for (``service``).  State of
     one close, thrown away after it."""
 
-    def __init__(self, rates: Mapping[str, Factor] = NO_RATES, trees: Container[Workload] = ()) -> None:
+    def __init__(self, rates: Mapping[str, Factor] = NO_RATES, trees: Iterable[Workload] = ()) -> None:
         self._service = Service(rates, trees)
         self.energy_uj = 0
         self.active_uj: dict[Workload, int] = {}

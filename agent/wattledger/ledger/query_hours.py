@@ -18,8 +18,9 @@ def windows(connection: Any, scope: Scope) -> list[Seen]:
     that each metered themselves), so theirs add up."""
     where, given = scope.where()
     sql = (
-        "SELECT start_s, length_s, CAST(MAX(ms) AS BIGINT) FROM (SELECT host, start_s, length_s, SUM(ms) AS ms FROM ("
-        f"SELECT host, meter, start_s, length_s, MAX(seen_ms) AS ms FROM energy WHERE {where} GROUP BY host, meter, start_s, length_s"
-        ") by_meter GROUP BY host, start_s, length_s) by_host GROUP BY start_s, length_s ORDER BY 1, 2"
+        "SELECT start_s, length_s, CAST(MAX(ms) AS BIGINT) FROM (SELECT host, start_s, length_s, SUM(ms) AS ms FROM"
+        f" (SELECT host, meter, start_s, length_s, MAX(seen_ms) AS ms FROM energy WHERE {where}"
+        " GROUP BY host, meter, start_s, length_s) by_meter"
+        " GROUP BY host, start_s, length_s) by_host GROUP BY start_s, length_s ORDER BY 1, 2"
     )
     return [Seen(*row) for row in connection.execute(sql, given).fetchall()]

@@ -72,7 +72,9 @@ class Store:
         """Write facts down, in one durable transaction; their ids."""
         with self._writing():
             ids = self._add(facts, now_s)
-        if any(isinstance(fact.fact if isinstance(fact, Correction) else fact, AssetFact) for fact in facts):
+        found = [fact.fact if isinstance(fact, Correction) else fact for fact in facts]
+        # What is withdrawn may have been said of a machine.
+        if any(isinstance(fact, AssetFact) or fact is None for fact in found):
             with suppress(OSError):
                 (self.folder / ASSETS).touch()
         return ids

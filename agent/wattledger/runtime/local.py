@@ -40,7 +40,9 @@ class LocalMeter:
         self.session.sampler.put([work])
 
     def settle(self, spans: Collection[int], *, ended: bool) -> None:
-        """Close the cell if it is long enough."""
+        """Close the cell if it is long enough; passports that are still being read are waited for, as the agent's cell is."""
+        if ended:
+            self.session.materials.close()
         if spans and self.session.sampler.ripe():
             self.session.sampler.tick()
 

@@ -81,6 +81,7 @@ class Wrapped:
         self._session.sampler.leave(self._edge("leave"))
         if self._claim is not None:
             self._claim.close()
+        self._session.materials.close()  # passports that are still being read: the footprint is by them
         self._session.sampler.tick()
 
     def _edge(self, edge: Any) -> Any:

@@ -17,7 +17,11 @@ from wattledger.accounting.assets.words import EVENTS, KINDS, LONGEST_NAME, Even
 # A device id that no two devices in the world share; ``package-0`` is on every host.
 UNIQUE = re.compile(r".*[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}.*", re.DOTALL)
 TWO_PLACES: Final = "part in two places at once"
+LIFE_WORDS: Final = {"el_h": "life_h", "el_work": "life_work"}  # as people type them
 NEVER_MADE: Final = "asset never made"
+# What can hold a part.  Other parts are of one piece: a card does not go into a card, nor a disk into a disk.
+HOLDERS: Final = frozenset(("server", "chassis", "rack", "building", "storage", "network", "board", "other"))
+HELD_BY: Final = f"a part is inside a {', '.join(sorted(HOLDERS - {'other'}))} or other"
 SCHEMES: Final = frozenset(get_args(Amortisation))
 
 
@@ -98,9 +102,9 @@ def _numbers(event: Event) -> Broken | None:
     if event.unread:
         return Broken("not a number", f"{event.unread[0]} = {shown(event.words[event.unread[0]])}")
     numbers = event.numbers
-    for name in ("el_h", "el_work"):
+    for name in LIFE_WORDS:
         if name in numbers and (numbers[name] <= 0 or (name == "el_h" and not event.el_s)):
-            return Broken("lifetime of zero", f"{name} = {event.words[name]}; a service life is more than nothing")
+            return Broken("lifetime of zero", f"{LIFE_WORDS[name]} = {event.words[name]}; a service life is more than nothing")
     for name in ("capacity", *RATIOS):
         if name in numbers and not 0 <= numbers[name] <= 1:
             return Broken("share over 1", f"{name} = {event.words[name]} is not between 0 and 1")
@@ -143,6 +147,8 @@ def _container(world: World, name: str) -> Broken | None:
         return Broken("unknown container", f"{shown(name)} {'was never made' if later is None else f'is made {time_text(later)}'}")
     if container.gone is not None:
         return Broken("unknown container", f"{shown(name)} was {container.gone} before")
+    if container.kind not in HOLDERS:
+        return Broken("part inside a part", f"{shown(name)} is a {container.kind}, which holds nothing; {HELD_BY}")
     return None
 
 
@@ -162,15 +168,12 @@ def _enters(world: World, asset: Asset, name: str) -> Broken | None:
     """Into a container that is there, and not into itself or what is inside it."""
     if name == asset.name:
         return Broken("asset inside itself", "it cannot be its own container")
-    wrong = _container(world, name)
-    if wrong is not None:
-        return wrong
-    around: Asset | None = world.assets[name]
+    around = world.assets.get(name)
     while around is not None:
         if around is asset:
             return Broken("asset inside itself", f"{shown(name)} is inside it: that is a ring")
         around = around.inside
-    return None
+    return _container(world, name)
 
 
 def _installed(world: World, asset: Asset, name: str) -> Broken | None:
@@ -252,7 +255,7 @@ def _life(asset: Asset, event: Event) -> Broken | None:
     el_s = event.el_s
     if el_s is not None and event.what != "second-life" and el_s <= asset.age_at(event.at_s):
         lived_h = float(Fraction(asset.age_at(event.at_s), 3600))
-        return Broken("service life that is over", f"el_h = {event.words['el_h']}, but it has served for {lived_h:.0f} hours")
+        return Broken("service life that is over", f"life_h = {event.words['el_h']}, but it has served for {lived_h:.0f} hours")
     return _scheme(event)
 
 
@@ -264,7 +267,7 @@ def _scheme(event: Event) -> Broken | None:
 
 
 def _estimate(world: World, asset: Asset, event: Event) -> Broken | None:
-    return None if event.el_s is not None else Broken("lifetime of zero", "estimate says no el_h")
+    return None if event.el_s is not None else Broken("lifetime of zero", "estimate says no life_years")
 
 
 def _degrade(world: World, asset: Asset, event: Event) -> Broken | None:

@@ -69,6 +69,8 @@ def _completed(found: dict[str, Any], what: What, mass_g: int | None) -> int | N
         raise Mistake(f"it must say {' or '.join(repr(word) for word in needed)}")
     if ("price" in found) != ("currency" in found):
         raise Mistake("a 'price' needs its 'currency', and a 'currency' its 'price'")
+    if what == "transfer" and "to" not in found:
+        raise Mistake("to whom? say 'to'")
     if "out" in found and found["out"] == found.get("in"):
         raise Mistake("what goes out cannot be what comes in")
     if "km" not in found or "kg" in found:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from wattledger.accounting.assets.passport_fields import G_PER_KG, Mistake, Problem, nearest, pairs
 from wattledger.accounting.assets.passport_figures import Figure, Reading, Thing, Told, figure, heavy
-from wattledger.accounting.assets.passport_words import OVERHEAD, details, life
+from wattledger.accounting.assets.passport_words import OVERHEAD, RENTED, details, life
 from wattledger.core.facts import AssetFact
 
 # What goes into the fact of the making, beside the figure; what into that of the purchase; what into that of going into service.
@@ -148,6 +148,7 @@ def births(nodes: Sequence[Node], told: Told) -> list[AssetFact]:
     """The facts of the making of all, then of purchases, then of going into service; ``nodes``: containers first."""
     here = {node.asset for node in nodes}
     when: dict[str, int] = {}
+    rented: set[str] = set()
     makes: list[AssetFact] = []
     later: list[AssetFact] = []
     for node in nodes:
@@ -162,18 +163,24 @@ def births(nodes: Sequence[Node], told: Told) -> list[AssetFact]:
         when[node.asset] = at_s
         # Made before its container was: it lay in stock till then.
         early = around_s is not None and at_s < around_s
-        makes.append(_make(node, at_s, "" if early else node.inside))
+        if node.values.get("condition", RENTED if node.inside in rented else "") == RENTED:
+            rented.add(node.asset)
+        makes.append(_make(node, at_s, "" if early else node.inside, rented=node.asset in rented))
         if early and around_s is not None:
             later.append(AssetFact(node.asset, "install", around_s, inside=node.inside))
         later += _bought(node)
     return [*makes, *later]
 
 
-def _make(node: Node, at_s: int, inside: str) -> AssetFact:
+def _make(node: Node, at_s: int, inside: str, *, rented: bool) -> AssetFact:
     found = node.values
     said: dict[str, Any] = {"kind": node.kind, **details({word: found[word] for word in MADE if word in found})}
     if "spread_over" in found:
         said["spread_over"] = found["spread_over"]
+    if rented:
+        said["condition"] = RENTED
+    elif "condition" in found and "purchased" not in found:
+        said["condition"] = found["condition"]
     if "commissioned" not in found:
         said |= {word: found[word] for word in PLACED if word in found}
         if "purchased" not in found and "owner" in found:

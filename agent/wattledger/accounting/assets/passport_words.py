@@ -34,6 +34,9 @@ OVERHEAD = ("network", "storage", "building", "rack", "chassis", "psu", "other")
 MODES = ("sea", "road", "air", "rail")
 # What a footprint of a whole machine may say that it includes, where these are no parts with footprints of their own.
 ACCELERATORS = "accelerators"
+# Of what is rented, making it is the owner's: it is no capital goods of ours.
+RENTED = "rented"
+CONDITIONS = ("new", "used", RENTED)
 LONGEST_LIFE_H = 100 * HOURS_PER_YEAR
 
 
@@ -59,7 +62,7 @@ _THING: Fields = {
 }  # fmt: skip
 ASSET: Fields = {
     "id": _NAME._replace(required=True), "kind": _KIND, **_THING, "purchased": _WHEN, "price": Field(number),
-    "currency": Field(currency), "owner": _TEXT, "condition": Field(one_of(("new", "used"))), "supplier": _TEXT, "invoice": _TEXT,
+    "currency": Field(currency), "owner": _TEXT, "condition": Field(one_of(CONDITIONS)), "supplier": _TEXT, "invoice": _TEXT,
     "freight_kg": _G, "host": _TEXT, "site": _TEXT, "commissioned": _WHEN, "transport_kg": _G, "memory_gb": _POSITIVE,
 }  # fmt: skip
 COMPONENT: Fields = {
@@ -91,7 +94,7 @@ EVENTS: dict[What, Fields] = {
     "remove": {},
     "swap": dict(_SWAP),
     "upgrade": {**_KG, **_SWAP, **_ANEW},
-    "repair": {"kg": _G._replace(required=True), "part": _NAME, **_ANEW},
+    "repair": {**_KG, "energy_kwh": _POSITIVE, "part": _NAME, **_ANEW},
     "refurbish": {**_KG, "energy_kwh": _POSITIVE, **_ANEW},
     "degrade": {"capacity": _PART._replace(required=True)},
     "estimate": dict(_ANEW),
@@ -101,7 +104,7 @@ EVENTS: dict[What, Fields] = {
 }  # fmt: skip
 # At least one of these must be said.
 NEEDED: dict[What, tuple[str, ...]] = {
-    "move": ("host", "site", "inside"), "swap": ("out", "in"), "upgrade": ("out", "in"), "estimate": ("life_years", "life_h"),
+    "repair": ("kg", "energy_kwh"), "move": ("host", "site", "inside"), "swap": ("out", "in"), "upgrade": ("out", "in"), "estimate": ("life_years", "life_h"),
 }  # fmt: skip
 EVENT: Fields = {"asset": _NAME, "event": Field(one_of(tuple(EVENTS)), required=True), "at": _WHEN._replace(required=True),
                  "evidence": _TEXT, "note": _TEXT, "source": _TEXT}  # fmt: skip

@@ -11,11 +11,14 @@ from wattledger.accounting.assets.fold import Fleet, fold
 from wattledger.accounting.assets.fold_judge import NEVER_MADE, Breach, shown
 from wattledger.accounting.assets.life import UG_PER_G
 from wattledger.accounting.assets.passport_fields import nearest
+from wattledger.accounting.assets.transport import SOURCE as BY_WAY
 from wattledger.accounting.assets.words import KINDS, Event, event_of
 from wattledger.core.facts import AssetFact, Fact, Known
 
 FOREVER_S = 2**62
 G_PER_KG = 1000
+# What happens to a thing emits less than making it anew, or little at all: beyond both of these it is doubted.
+MOST_MADE, LITTLE_KG = 2, 50
 
 
 class Range(NamedTuple):
@@ -78,9 +81,11 @@ def _doubts(event: Event, fleet: Fleet) -> Iterator[str]:
     name = shown(event.asset)
     kind = fleet.lives[event.asset].passport.kind if event.asset in fleet.lives else "other"
     if event.emitted_ug is not None:
-        doubt = magnitude(kind, event.what, event.emitted_ug / UG_PER_G / G_PER_KG)
+        doubt = magnitude(kind, event.what, event.emitted_ug / UG_PER_G / G_PER_KG, made_kg=_made_kg(event, fleet))
         if doubt:
             yield f"{name}: {doubt}"
+        if "energy_kwh" in event.numbers and "g_per_kwh" not in event.words:
+            yield f"{name}: {event.what} says kg and energy_kwh: kg holds, and the energy's emissions are taken to be in it"
     if event.what != "make":
         return
     low_g, high_g = event.numbers.get("low_g"), event.numbers.get("high_g")
@@ -90,11 +95,22 @@ def _doubts(event: Event, fleet: Fleet) -> Iterator[str]:
     elif (low_g is not None and low_g > made_g) or (high_g is not None and high_g < made_g):
         yield f"{name}: its carbon lies outside its own interval, {float(low_g or 0):g} to {float(high_g or made_g):g} g"
     if not fleet.lives[event.asset].el_stated:
-        yield f"{name}: no service life said (el_h); {fleet.lives[event.asset].el_s / 3600:.0f} hours are assumed"
+        yield f"{name}: no service life said (life_years); {fleet.lives[event.asset].el_s / 3600:.0f} hours are assumed"
 
 
-def magnitude(kind: str, what: str, kg: float) -> str:
-    """What is odd about so many kilograms for such a thing, or empty."""
+def _made_kg(event: Event, fleet: Fleet) -> float:
+    """What it took to make the thing that an event is about; 0 where that tells nothing of the event."""
+    # A way that was computed by its distance was not typed in any unit, and a machine's takes its parts along.
+    if event.what == "make" or event.asset not in fleet.lives or event.words.get("source") == BY_WAY:
+        return 0.0
+    return fleet.lives[event.asset].passport.made_g / G_PER_KG
+
+
+def magnitude(kind: str, what: str, kg: float, *, made_kg: float = 0.0) -> str:
+    """What is odd about so many kilograms for such a thing, which it took ``made_kg`` (0: not known) to make; or empty."""
+    if what != "make" and made_kg > 0 and kg > max(MOST_MADE * made_kg, LITTLE_KG):
+        times = f"{kg / made_kg:,.0f} times what it took to make it ({made_kg:,.10g} kg)"
+        return f"{what} of {kg:,.10g} kg is {times}; {kg / G_PER_KG:g} kg, typed as grams?"
     likely = PLAUSIBLE.get(kind)
     if likely is None or kg <= 0 or kind not in KINDS:
         return ""

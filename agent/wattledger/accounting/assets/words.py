@@ -19,7 +19,7 @@ PPM = 1_000_000
 # Words whose text is a number; each is at least 0.
 NUMBERS: Final = frozenset((
     "el_h", "el_work", "capacity", "price_ratio", "years_1", "years_2", "mass_ratio", "mass_g", "low_g", "high_g", "whole_g",
-    "eol_g", "energy_kwh", "km", "price",
+    "eol_g", "energy_kwh", "g_per_kwh", "km", "price",
 ))  # fmt: skip
 # A number of people's size: an exponent of millions would be computed digit by digit.
 _NUMBER = re.compile(r"[+-]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][+-]?[0-9]{1,2})?")

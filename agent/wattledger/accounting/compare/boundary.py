@@ -1,8 +1,8 @@
 """Where the grid's grams are counted from, and what the other boundary would answer.
 
 What it takes to make a machine is counted from the cradle; so are a kilowatt-hour's grams by a life-cycle factor (fuel supply and
-plants' building too), and not by a direct one (the plants' own).  A decision weighs the two, so it takes the life-cycle factor where
-there is one.
+plants' building too), and not by a direct one (the plants' own).  A decision weighs the two, so it takes the life-cycle factor,
+where there is one.
 """
 
 from collections.abc import Mapping

@@ -8,6 +8,7 @@ from wattledger.accounting.assets.passport import Parsed, read
 from wattledger.cli import fail
 from wattledger.cli.asset import kept
 from wattledger.cli.asset.asking import boavizta, text_of
+from wattledger.cli.asset.energy import priced
 from wattledger.ledger.engine import LedgerError
 from wattledger.runtime.config import Config
 
@@ -46,7 +47,7 @@ def command(file: Path, as_json: bool, dry: bool, ledger: str | None, config_fil
     config = kept.settings(config_file, "add")
     try:
         found = _read(file, config)
-        added = kept.add(found.facts, config, ledger, dry=dry)
+        added = kept.add(priced(found.facts, config), config, ledger, dry=dry)
     except (LedgerError, ValueError) as wrong:
         fail(f"asset add: {kept.one_line(wrong, 'add')}")
     kept.tell("add", added, found.warnings, as_json=as_json, dry=dry)

@@ -106,7 +106,8 @@ def _grid(each: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:
 def _by_other(other: Mapping[str, Any]) -> str:
     """In one line, what the other boundary answers."""
     factor = f"{CALLED[other['boundary']]} factor, {digits(other['g_per_kwh'])} gCO2e/kWh"
-    return f"by the zone's {factor}: {_less(other['difference_kg'])}: {'it turns the answer' if other['turns'] else 'outside of the interval above'}"
+    means = "it turns the answer" if other["turns"] else "outside of the interval above"
+    return f"by the zone's {factor}: {_less(other['difference_kg'])}: {means}"
 
 
 def _swings(swings: Sequence[Mapping[str, Any]], assumptions: Sequence[Mapping[str, Any]]) -> Iterator[str]:

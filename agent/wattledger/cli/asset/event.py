@@ -14,6 +14,7 @@ from wattledger.accounting.assets.passport_fields import clipped
 from wattledger.accounting.assets.passport_words import EVENTS
 from wattledger.cli import fail
 from wattledger.cli.asset import kept
+from wattledger.cli.asset.energy import priced
 from wattledger.cli.asset.words import iso
 from wattledger.cli.ledger.anchor import now_s
 from wattledger.core.facts import AssetFact
@@ -44,6 +45,7 @@ def command(**given: Any) -> None:
     wattledger asset event gpu-3 move --inside dgx-2 --at 2026-11-20 --detail mode=road --detail km=600
     wattledger asset event dgx-1 swap --detail out=gpu-3 --detail in=gpu-9
     wattledger asset event dgx-1 repair --kg 12.5 --evidence invoice-771.pdf
+    wattledger asset event gpu-3 refurbish --detail energy_kwh=12 --detail life_years=3
     wattledger asset event dgx-1 scrap --detail route=recycle --kg 18
 
     \b
@@ -59,6 +61,7 @@ def command(**given: Any) -> None:
     try:
         table = _table(given)
         fact = event_of(table, _masses(config, given["ledger"]) if "km" in table else lambda _: None)
+        [fact] = priced([fact], config)
         added = kept.add([fact], config, given["ledger"], dry=given["dry"])
     except (LedgerError, ValueError) as wrong:
         fail(f"asset event: {kept.one_line(wrong, 'event')}")

@@ -10,7 +10,7 @@ from wattledger.accounting.assets.life import HOUR_S, Life
 from wattledger.accounting.assets.lineage import dot, lineage, mermaid, tree_text
 from wattledger.cli import fail
 from wattledger.cli.asset import kept
-from wattledger.cli.asset.words import day, iso, kg, life_used, row, sums, told, where
+from wattledger.cli.asset.words import day, iso, kg, lasting, life_used, row, sums, told, where
 from wattledger.cli.ledger.anchor import now_s
 from wattledger.core.facts import AssetFact, Known
 from wattledger.ledger.engine import LedgerError
@@ -84,7 +84,7 @@ def lines(lives: Mapping[str, Life], asset: str, history: Sequence[Known], now_s
         if text:
             yield f"  {word:<9}  {text}"
     stated = "" if life.el_stated else ", the default of its kind"
-    yield f"  life       {life.el_s / HOUR_S:g} h planned{stated}; {life.age_s / HOUR_S:.1f} h in service ({life_used(life)})"
+    yield f"  life       {lasting(life.el_s)} planned{stated}; {life.age_s / HOUR_S:.1f} h in service ({life_used(life)})"
     if life.capacity_ppm != 1_000_000:
         yield f"  capacity   {life.capacity_ppm / 1e4:g} % of what it had when new"
     yield f"  balance    {sums(life.balance(now_s))}"

@@ -1,14 +1,21 @@
 """Assets as people read them: kilograms, hours, days, and where a thing is."""
 
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, get_args
 
 from wattledger.accounting.assets.life import HOUR_S, Balance, Kind, Life, Place
+from wattledger.accounting.assets.passport_fields import G_PER_KG, plain
+from wattledger.accounting.assets.passport_words import CALLED, IN_GRAMS, years
 from wattledger.core.facts import AssetFact
 
 UG_PER_KG = 10**9
 UG_PER_G = 10**6
 DAY_S = 86_400
+IN_WORDS = {kept: typed for typed, kept in CALLED.items()}
+NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 def kinds() -> tuple[str, ...]:
@@ -55,23 +62,49 @@ def told(fact: AssetFact, of: str = "") -> str:
         # The rest of a making is the passport, which `asset show` has in full.
         words += [said[name] for name in ("model", "method") if name in said]
     else:
-        words += [f"{name}={value}" for name, value in fact.details]
+        words += [f"{name}={value}" for name, value in typed(fact.details)]
     return "  ".join(words)
+
+
+def typed(details: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Details in the words that people type: years or hours of life, kilograms."""
+    for name, value in details:
+        number = Decimal(value) if name in IN_WORDS and NUMBER.fullmatch(value) else None
+        in_years = years(number) if name == "el_h" and number is not None else None
+        if in_years is not None:
+            yield "life_years", plain(in_years)
+        elif name in IN_GRAMS and number is not None:
+            yield IN_WORDS[name], plain(number / G_PER_KG)
+        else:
+            yield IN_WORDS.get(name, name), value
+
+
+def lasting(seconds: int) -> str:
+    """A service life: ``5 years``, where these say it as exactly as hours do."""
+    in_years = years(Decimal(seconds) / HOUR_S)
+    return f"{seconds / HOUR_S:g} h" if in_years is None else f"{plain(in_years)} year{'' if in_years == 1 else 's'}"
 
 
 def sums(balance: Balance) -> str:
     """``164.000 made + 3.000 added = 12.000 booked + 155.000 carried kg CO2e``.
 
-    To the gram, and what is carried is the difference of the others, so that the line adds up as it is printed.
+    To the gram, each rounded up or down (largest remainder), so that the line adds up as it is printed; nothing stays nothing.
     """
     came = {"made": balance.made_ug, "added": balance.added_ug, "transferred in": balance.transferred_in_ug}
     went = {"booked": balance.booked_ug, "written off": balance.written_off_ug, "transferred out": balance.transferred_out_ug}
-    grams_in = {word: round(ug / UG_PER_G) for word, ug in came.items()}
-    grams_out = {word: round(ug / UG_PER_G) for word, ug in went.items()}
-    left = sum(grams_in.values()) - sum(grams_out.values())
-    shown_in = [f"{_exact(grams)} {word}" for word, grams in grams_in.items() if grams or word == "made"]
-    shown_out = [f"{_exact(grams)} {word}" for word, grams in (*grams_out.items(), ("carried", left)) if grams or word == "carried"]
+    went["carried"] = balance.carried_ug
+    shown_in = [f"{_exact(grams)} {word}" for word, grams in _grams(came).items() if grams or word == "made"]
+    shown_out = [f"{_exact(grams)} {word}" for word, grams in _grams(went).items() if grams or word == "carried"]
     return f"{' + '.join(shown_in)} = {' + '.join(shown_out)} kg CO2e"
+
+
+def _grams(amounts: Mapping[str, int]) -> dict[str, int]:
+    """Micrograms as grams that add up to the grams of their sum: those with the largest remainders are rounded up."""
+    found = {word: ug // UG_PER_G for word, ug in amounts.items()}
+    up = round(sum(amounts.values()) / UG_PER_G) - sum(found.values())
+    for word in sorted(amounts, key=lambda word: amounts[word] % UG_PER_G, reverse=True)[:up]:
+        found[word] += 1
+    return found
 
 
 def _exact(grams: int) -> str:

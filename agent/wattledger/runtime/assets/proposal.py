@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from wattledger.accounting.assets.passport_fields import HOURS_PER_YEAR
 from wattledger.accounting.assets.passport_figures import Thing
-from wattledger.accounting.assets.passport_words import SCHEMA
+from wattledger.accounting.assets.passport_words import RENTED, SCHEMA
 from wattledger.accounting.assets.passport_write import toml
 from wattledger.factors.hardware import bottom_up, hosts, table
 from wattledger.factors.hardware.figure import Embodied
@@ -150,7 +150,7 @@ def _asset(machine: Machine, of: str, kinds: list[str], using: Estimates, today:
     name = "".join(c if c.isprintable() and c != ":" else "-" for c in machine.host)[:LONGEST_NAME]
     words = {
         "id": name or "this-machine", "kind": "server" if of in ("server", "workstation") else "other", "vendor": vendor,
-        "model": model or {"vm": "virtual machine"}.get(of, of), "serial_hash": board.serial_hash, "host": machine.host,
+        "model": model or {"vm": "virtual machine"}.get(of, of), "serial_hash": board.serial_hash, "host": machine.host, "condition": RENTED if of == "vm" else "",
         "commissioned": today, "life_years": _decimal(using.host_life_y),
     }  # fmt: skip
     whole = not kinds or of != "server"

@@ -77,7 +77,8 @@ def shown(packed: Packed, *, everything: bool, factors: Sequence[Factor] = ()) -
         "left": packed.left,
         "lanes": packed.lanes if everything else [_own(row) for row in packed.lanes],
         "gaps": [[gap.device.id, gap.start, gap.end, gap.reason] for gap in packed.gaps],
-        "reserved_ns": packed.reserved_ns,
+        # His share of a device that nobody holds, to the digit, would tell what all of it drew.
+        "reserved_ns": packed.reserved_ns if everything else {b: float(f"{ns:.2g}") for b, ns in packed.reserved_ns.items()},
     }
     if everything:
         found["others"] = packed.others

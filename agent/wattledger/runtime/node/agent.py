@@ -16,7 +16,7 @@ from wattledger.core.catalog import CATALOG
 from wattledger.core.model import Boundary, Fault, Instant, Sample, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.series import Series
-from wattledger.core.totals import Health, State
+from wattledger.core.totals import WATER, Health, State
 from wattledger.runtime import clock, floors, host
 from wattledger.runtime.books.opening import Books
 from wattledger.runtime.build import Plan, Session, look_again, open_session, renew, rest_factors
@@ -269,6 +269,8 @@ class Agent:
         # What was in force and is not named any more counts for nothing: a factor that is gone has no successor to replace it.
         known = self.session.pipeline.factors
         gone = [f._replace(value=NEUTRAL[kind]) for kind, f in list(known.items()) if kind in NEUTRAL and kind not in now]
+        dry = [f for kind, f in list(known.items()) if kind in WATER.values() and kind not in now]
+        gone += [factor._replace(value=0.0, quality="unknown") for factor in dry]
         self.session.sampler.put([*now.values(), *gone])
         renew(self.session, {name.split(".")[1] for name in changed if name.startswith("sources.")}, say)
         if any(name.startswith("exporters.") for name in changed):
