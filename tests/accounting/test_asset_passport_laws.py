@@ -40,7 +40,7 @@ things = {"vendor": words, "model": words, "serial": words, "device": words, "ma
 assets = table(
     {"id": st.just("m"), "made": days, "footprint": footprints},
     {**things, "purchased": later, "commissioned": later, "owner": words, "host": words, "site": words, "kind": st.just("server"),
-     "condition": st.sampled_from(("new", "used")), "invoice": words},
+     "condition": st.sampled_from(("new", "used", "rented")), "invoice": words},
 )  # fmt: skip
 components = table(
     {"kind": st.sampled_from(KINDS), "footprint": footprints},
@@ -50,10 +50,13 @@ events = st.one_of(
     table({"event": st.just("repair"), "at": later, "kg": kilograms}, {"evidence": words, "part": words, "life_years": positive}),
     table({"event": st.just("move"), "at": later, "host": words}, {"kg": kilograms, "site": words, "inside": words}),
     table({"event": st.just("degrade"), "at": later, "capacity": st.decimals(0, 1, places=3)}, {}),
-    table({"event": st.just("transfer"), "at": later}, {"years_1": positive, "method": st.sampled_from(("cut-off", "50/50"))}),
+    table(
+        {"event": st.just("transfer"), "at": later, "to": words},
+        {"years_1": positive, "method": st.sampled_from(("cut-off", "50/50"))},
+    ),
     table({"event": st.just("scrap"), "at": later}, {"kg": kilograms, "route": st.just("recycle")}),
     table({"event": st.just("commission"), "at": later}, {"host": words, "owner": words, "kg": kilograms}),
-    table({"event": st.just("refurbish"), "at": later}, {"energy_kwh": positive, "kg": kilograms}),
+    table({"event": st.just("refurbish"), "at": later}, {"energy_kwh": positive, "g_per_kwh": positive, "kg": kilograms}),
 )
 
 

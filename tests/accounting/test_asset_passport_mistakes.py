@@ -71,7 +71,7 @@ def test_a_wrong_part_is_refused(component: str, what: str) -> None:
     [
         ('event = "repare"\nat = 2026-01-01', "did you mean 'repair'?"),
         ('event = "make"\nat = 2026-01-01', "expected acquire"),
-        ('event = "repair"\nat = 2026-01-01', "'kg' is missing"),
+        ('event = "repair"\nat = 2026-01-01', "'kg' or 'energy_kwh'"),
         ('event = "repair"\nkg = 1', "'at' is missing"),
         ('event = "repair"\nat = 2024-01-01\nkg = 1', "before it was made"),
         ('event = "repair"\nat = 2026-01-01\nkg = 1\nasset = "gpu-9"', "there is no asset 'gpu-9' here"),
@@ -84,6 +84,7 @@ def test_a_wrong_part_is_refused(component: str, what: str) -> None:
         ('event = "degrade"\nat = 2026-01-01\ncapacity = 1.01', "a share is 0 to 1"),
         ('event = "estimate"\nat = 2026-01-01\nlife_years = 0', "more than 0"),
         ('event = "estimate"\nat = 2026-01-01', "'life_years' or 'life_h'"),
+        ('event = "transfer"\nat = 2026-01-01', "to whom? say 'to'"),
         ('event = "transfer"\nat = 2026-01-01\nmethod = "60/40"', "expected cut-off"),
         ('event = "scrap"\nat = 2026-01-01\nroute = "burn"', "expected recycle"),
         ('event = "scrap"\nat = 2026-01-01\ncapacity = 1', "there is no 'capacity' here"),
@@ -98,12 +99,12 @@ def test_a_wrong_event_is_refused(event: str, what: str) -> None:
 
 
 def test_every_mistake_is_named_at_once() -> None:
-    lines = mistakes(SERVER.replace("kg = 2500", "kg = -1") + '[[component]]\nkind = "gqu"\n[[event]]\nevent = "repair"\n')
+    lines = mistakes(SERVER.replace("kg = 2500", "kg = -1") + '[[component]]\nkind = "gqu"\n[[event]]\nevent = "install"\n')
     assert len(lines) == 4
 
 
 def test_another_schema_is_refused() -> None:
-    for said in ('schema = "wattledger.passport/2"\n', 'schema = 1\n', ""):
+    for said in ('schema = "wattledger.passport/2"\n', "schema = 1\n", ""):
         with pytest.raises(passport.BadPassport, match="the first line must be schema"):
             passport.read(said + SERVER, "toml", "dgx.toml")
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from wattledger.accounting.assets import transport
 from wattledger.accounting.assets.rules import BrokenRule, check, check_correction, magnitude
 from wattledger.accounting.assets.words import fact
 from wattledger.core.facts import AssetFact, Known
@@ -54,6 +55,13 @@ BROKEN = [
     (later("s1", "swap", in_="nobody"), "swap of a part that is not there: s1, 2026-04-11T00:00:00Z: nobody was never made"),
     (later("s1", "swap"), "swap of a part that is not there: s1, 2026-04-11T00:00:00Z: swap names neither"),
     (later("spare", "install", inside="spare"), "asset inside itself: spare, 2026-04-11T00:00:00Z: it cannot be its own container"),
+    (
+        later("g1", "move", inside="g2"),
+        "part inside a part: g1, 2026-04-11T00:00:00Z: g2 is a gpu, which holds nothing; a part is inside a board, building,",
+    ),
+    (later("spare", "install", inside="g1"), "part inside a part: spare, 2026-04-11T00:00:00Z: g1 is a gpu, which holds nothing"),
+    (later("other", "swap", in_="spare"), "part inside a part: other, 2026-04-11T00:00:00Z: spare other is a gpu"),
+    (make("n", "nic", LATER, inside="spare"), "part inside a part: n, 2026-04-11T00:00:00Z: spare is a gpu"),
     (later("s1", "move", inside="g1"), "asset inside itself: s1, 2026-04-11T00:00:00Z: g1 is inside it: that is a ring"),
     (make("a", inside="a"), "asset inside itself: a"),
     (later("s1", "repair", -1), "negative kilograms: s1, 2026-04-11T00:00:00Z: repair emitted -1000000 micrograms"),
@@ -63,11 +71,11 @@ BROKEN = [
     (later("s1", "transfer", method="economic", price_ratio=1.01), "share over 1: s1, 2026-04-11T00:00:00Z: price_ratio = 1.01"),
     (later("g1", "degrade", capacity=0), "capacity of zero: g1, 2026-04-11T00:00:00Z: what can do nothing is scrapped"),
     (later("g1", "degrade"), "capacity of zero: g1, 2026-04-11T00:00:00Z: degrade says no capacity"),
-    (make("a", el_h=0), "lifetime of zero: a, 2026-01-01T00:00:00Z: el_h = 0"),
-    (later("s1", "estimate"), "lifetime of zero: s1, 2026-04-11T00:00:00Z: estimate says no el_h"),
+    (make("a", el_h=0), "lifetime of zero: a, 2026-01-01T00:00:00Z: life_h = 0"),
+    (later("s1", "estimate"), "lifetime of zero: s1, 2026-04-11T00:00:00Z: estimate says no life_years"),
     (
         later("s1", "estimate", el_h=2399),
-        "service life that is over: s1, 2026-04-11T00:00:00Z: el_h = 2399, but it has served for 2400 hours",
+        "service life that is over: s1, 2026-04-11T00:00:00Z: life_h = 2399, but it has served for 2400 hours",
     ),
     (later("s1", "explode"), "unknown event: s1, 2026-04-11T00:00:00Z: explode is none of acquire, commission,"),
     (make("a", "toaster"), "unknown kind: a, 2026-01-01T00:00:00Z: toaster is none of accelerator,"),
@@ -137,15 +145,36 @@ def test_kilograms_typed_as_grams_are_pointed_out() -> None:
     assert magnitude("gpu", "make", 10**9) == "make of 1,000,000,000 kg is more than a gpu ever took"
 
 
+def test_what_happens_to_a_thing_emits_no_multiple_of_its_making() -> None:
+    [doubt] = check(KNOWN, [later("g1", "repair", 12_000_000)])
+    assert doubt == "g1: repair of 12,000 kg is 40 times what it took to make it (300 kg); 12 kg, typed as grams?"
+    assert check(KNOWN, [later("g1", "repair", 600_000), later("s1", "refurbish", 600_000)]) == ()
+    assert "typed as grams?" in check(KNOWN, [later("s1", "scrap", 600_001)])[0]
+    small = magnitude("nic", "move", 50, made_kg=3), magnitude("nic", "move", 51, made_kg=3)
+    assert (small[0], "17 times" in small[1]) == ("", True)
+
+
+def test_a_way_that_was_computed_is_not_held_to_be_typed_wrong() -> None:
+    way: dict[str, str | int] = {"mode": "air", "km": 6000, "site": "Lyon"}
+    assert check(KNOWN, [later("s1", "move", 1_646_000, source=transport.SOURCE, **way)]) == ()
+    assert len(check(KNOWN, [later("s1", "move", 1_646_000, **way)])) == 1
+
+
+def test_of_kilograms_beside_an_energy_it_is_said_which_hold() -> None:
+    [doubt] = check(KNOWN, [later("g1", "refurbish", 5_000, energy_kwh=12)])
+    assert doubt == "g1: refurbish says kg and energy_kwh: kg holds, and the energy's emissions are taken to be in it"
+    assert check(KNOWN, [later("g1", "refurbish", 5_000, energy_kwh=12, g_per_kwh=400)]) == ()
+
+
 def test_what_is_not_known_is_said() -> None:
     found = check(
         (), [fact("g", "make", at_s=T, kind="gpu"), fact("h", "make", at_s=T, emitted_g=300_000, kind="gpu", low_g=400_000)]
     )
     assert found == (
         "g: the carbon of its making is not known; it is in no sum",
-        "g: no service life said (el_h); 35040 hours are assumed",
+        "g: no service life said (life_years); 35040 hours are assumed",
         "h: its carbon lies outside its own interval, 400000 to 300000 g",
-        "h: no service life said (el_h); 35040 hours are assumed",
+        "h: no service life said (life_years); 35040 hours are assumed",
     )
 
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.accounting.made_choices import KEEP, REPLACE, asked
 
+from wattledger.accounting.assets.life import Passport
 from wattledger.accounting.compare.analytic import difference, total
 from wattledger.accounting.compare.answer import answer, best
 from wattledger.accounting.compare.assumption import middle
-from wattledger.accounting.compare.machine import Machine
+from wattledger.accounting.compare.machine import Machine, made_by
 from wattledger.accounting.compare.option import (
     GRID,
     KEPT,
@@ -229,3 +230,9 @@ def test_the_best_option_is_the_one_that_causes_least() -> None:
     question: Any = asked(KEEP, REPLACE, third, values={"more": 1.5, "part kg": 10.0})
     assert best(answer(question)).name == "upgrade"
     assert [each.option.name for each in answer(question).versus] == ["replace", "upgrade"]
+
+
+def test_a_machine_is_named_by_its_maker_once() -> None:
+    assert made_by(Passport("a", "gpu", "", "NVIDIA A100")) == "NVIDIA A100"
+    assert made_by(Passport("a", "gpu", "NVIDIA", "NVIDIA A100")) == "NVIDIA A100"
+    assert made_by(Passport("a", "gpu", "NVIDIA", "A100")) == "NVIDIA A100"

@@ -14,8 +14,10 @@ from tests.ledger.made import NOON_S
 from wattledger.accounting.assets.words import fact
 from wattledger.accounting.explain_embodied import EmbodiedFigure, explain
 from wattledger.accounting.explain_embodied_rows import embodied_dict
+from wattledger.accounting.explain_embodied_why import because
 from wattledger.accounting.report_ask import Ask, Rules
 from wattledger.accounting.reports import UnknownName
+from wattledger.core.facts import RunFact
 from wattledger.ledger.books import Books, Span
 
 UG = 1_000_000
@@ -150,3 +152,48 @@ def test_whatever_is_asked_the_parts_are_the_report_exactly(tmp_path_factory: py
         except (UnknownName, ValueError):
             continue
         assert found.is_equal, (seed, kind, name)
+
+
+# --- why so much of the time --------------------------------------------------------------------------------------------------
+
+
+def test_the_time_of_a_job_can_be_worked_out_again_from_its_joules(tmp_path: Path) -> None:
+    place = books(tmp_path, [*machine(), ran("a"), ran("a", use="held"), ran("b"), ran("(idle)")])
+    found = told(place, Ask("job", "a"))
+    [pay] = [pay for pay in found.pays if pay.asset == "g1"]
+    [why] = pay.whys
+    drawn = why.drawn
+    assert (drawn.windows, drawn.ns, why.facts) == (1, 60e9, ())
+    free = drawn.idle_uj * drawn.mine_used_uj / (drawn.used_uj + drawn.idle_uj)
+    assert drawn.ns * (drawn.mine_held_uj + free) / (drawn.held_uj + drawn.idle_uj) == pytest.approx(pay.mine_ns)
+    assert because(why, "reserved") == (
+        "60 s metered in 1 window: x (held 3.6 MJ + idle 3.6 MJ x used 3.6 MJ / (all used 7.2 MJ + idle 3.6 MJ))"
+        " / (all held 3.6 MJ + idle 3.6 MJ)"
+    )
+
+
+def test_a_device_that_nobody_holds_is_divided_by_use_and_idle(tmp_path: Path) -> None:
+    found = told(books(tmp_path, [*machine(), ran("a"), ran("b"), ran("(idle)")]), Ask("job", "a"))
+    pay = found.pays[0]
+    drawn = pay.whys[0].drawn
+    assert drawn.ns * drawn.mine_used_uj / (drawn.used_uj + drawn.idle_uj) == pytest.approx(pay.mine_ns)
+    assert because(pay.whys[0], "reserved").endswith("x used 3.6 MJ / (all used 7.2 MJ + idle 3.6 MJ); nobody held it")
+
+
+def test_a_window_that_the_question_cuts_counts_by_its_time(tmp_path: Path) -> None:
+    place = books(tmp_path, [*machine(), ran("a"), ran("b")])
+    pay = told(place, Ask("job", "a", NOON_S, NOON_S + 15)).pays[0]
+    assert pay.whys[0].drawn.ns == pytest.approx(15e9)
+    assert pay.whys[0].drawn.mine_used_uj == pytest.approx(0.9e12)
+
+
+def test_a_program_that_metered_itself_is_named_by_the_fact_that_says_what_it_reserved(tmp_path: Path) -> None:
+    own = ran("a", meter="run:7", run="r7")
+    end = RunFact("ended", "run:7", "h1", (NOON_S + 60) * 1000, run="r7", reserved=(("GPU-1", 30 * 10**9), ("host", 5 * 10**9)))
+    place = books(tmp_path, [*machine(), own, end])
+    said = embodied_dict(told(place, Ask("job", "a")))
+    reserved = {asset["asset"]: asset["parts"][0]["time_by"][0] for asset in said["assets"]}
+    assert {name: each["reserved_s"] for name, each in reserved.items()} == {"g1": 30, "s1": 5}
+    with Books([place]) as opened:
+        [known] = [one.id for one in opened.other if isinstance(one.fact, RunFact)]
+    assert [each["said_by"] for each in reserved.values()] == [[known], [known]]

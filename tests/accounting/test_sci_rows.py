@@ -192,3 +192,44 @@ def test_what_cannot_be_asked_is_refused(words: dict[str, Any], why: str) -> Non
 def test_a_count_is_of_one_job(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="name it"):
         scored(books(tmp_path, [used(1)]), operational("flop", units=1e15))
+
+
+# --- hours, and many units at a time -----------------------------------------------------------------------------------------
+
+
+def seconds(place: Path, ask: Ask | None = None) -> float:
+    count = scored(place, operational("hour"), ask)["rows"][0]["inputs"]["functional_unit"]["count"]
+    assert isinstance(count, float)
+    return count * H
+
+
+def test_an_hour_counts_the_time_that_was_metered_not_the_windows_length(tmp_path: Path) -> None:
+    short = [used(1, device=device)._replace(seen_ms=ms) for device, ms in (("a", 800), ("b", 700))]
+    assert seconds(books(tmp_path, short)) == pytest.approx(0.8)  # the longest of its devices
+    half = Ask("job", from_s=NOON_S + 30, to_s=NOON_S + 60)
+    assert seconds(books(tmp_path, short), half) == pytest.approx(0.4)
+
+
+def test_programs_in_one_window_were_there_in_turn_and_hosts_at_once(tmp_path: Path) -> None:
+    first, second = (used(1, meter=f"run:{n}", run=str(n))._replace(seen_ms=ms) for n, ms in enumerate((800, 900)))
+    assert seconds(books(tmp_path, [first, second])) == pytest.approx(1.7)
+    far = used(1, meter="run:2", run="2", host="other")._replace(seen_ms=1000)
+    assert seconds(books(tmp_path, [first, far])) == pytest.approx(1.0)
+    long = [used(1, meter=f"run:{n}", run=str(n))._replace(seen_ms=40_000) for n in range(2)]
+    assert seconds(books(tmp_path, long)) == pytest.approx(60)  # never more than the window
+
+
+def test_a_score_per_a_thousand_is_a_thousand_times_the_one_per_unit(tmp_path: Path) -> None:
+    place = books(tmp_path, [used(1), work(), said(0, 100)])
+    one, many = (scored(place, operational(unit)) for unit in ("token", "1000-tokens"))
+    assert (one["per"], many["per"]) == ("token", "1000 tokens")
+    assert many["rows"][0]["sci_g"]["value"] == pytest.approx(1000 * one["rows"][0]["sci_g"]["value"])
+    unit = many["rows"][0]["inputs"]["functional_unit"]
+    assert (unit["count"], unit["per"]) == (1000, 1000)
+    assert scored(place, operational("million-token"))["per"] == "1000000 tokens"
+
+
+@pytest.mark.parametrize("words", ["0-token", "1000-tokn", "-5-token", "1e3-token", "1000000000000000000000-token", "1000-"])
+def test_a_number_of_no_units_is_refused(words: str) -> None:
+    with pytest.raises(ValueError, match=r"functional unit|a score is per"):
+        per(words)

@@ -236,3 +236,31 @@ def test_help_shows_an_example(front: Front) -> None:
     got = front("asset", "compare", "--help")
     assert got.status == 0
     assert 'wattledger asset compare gpu-3 --replace "NVIDIA H100' in got.out
+
+
+# --- what the first line says -------------------------------------------------------------------------------------------------
+
+
+def test_a_model_without_a_figure_of_its_own_is_said_in_the_first_line(front: Front) -> None:
+    for model, whose in (("NVIDIA H2000", "NVIDIA H"), ("Foo", "the middle of")):
+        first = front("asset", "compare", *FLAGS, "--replace", f"{model},efficiency=3").out.splitlines()[0]
+        assert f"'{model}' is not in the table: {whose}" in first
+        assert "stands in" in first
+
+
+def test_a_name_near_one_in_the_books_is_asked_back_and_answered(front: Front, place: Path) -> None:
+    out = front("asset", "compare", "gpu3", *FLAGS[1:], *BY_HAND, "--ledger", str(place)).out
+    assert out.startswith("gpu3 (not in the books; did you mean 'gpu-3'?): the next 8 years")
+
+
+def test_what_keep_assumes_of_a_machine_at_its_lifes_end_is_said(front: Front, place: Path) -> None:
+    long = compared(front, "gpu-3", "--replace", "kg=50,efficiency=2", "--ledger", str(place))  # three years are left of four
+    assert "keep assumes that it works on for 4 years as now: 25 % of its planned life of 4 years is over" in long["notes"][0]
+    short = compared(front, "gpu-3", "--replace", "kg=50,efficiency=2", "--horizon", "2", "--ledger", str(place))
+    assert not [note for note in short["notes"] if note.startswith("keep assumes")]
+
+
+def test_a_chance_is_no_equation_with_an_inequality(front: Front) -> None:
+    out = front("asset", "compare", *FLAGS, "--replace", "kg=9000,efficiency=2").out
+    assert "(P > 99.9 %)" in out
+    assert "= >" not in out

@@ -77,6 +77,19 @@ def test_a_virtual_machine_has_no_parts_and_says_so(front: Front, monkeypatch: p
     assert "virtual machine" in found["passport"]
 
 
+def test_a_virtual_machine_is_rented_and_no_capital_goods(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_on(monkeypatch, trees.virtual(Path("tree").resolve()))
+    assert front("asset", "discover", "--write", "vm.toml").status == 0
+    name = tomllib.loads(Path("vm.toml").read_text())["asset"]["id"]
+    assert front("asset", "add", "vm.toml").status == 0
+    assert said(front, "asset", "show", name)["details"]["condition"] == "rented"
+    inventory = said(front, "report", "embodied", "--view", "inventory")
+    assert inventory["years"] == []
+    assert "category 1" in inventory["note"]
+    stand_on(monkeypatch, trees.dgx(Path("own").resolve()))
+    assert "rented" not in front("asset", "discover").out
+
+
 def test_a_container_that_sees_nothing_is_no_error(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_on(monkeypatch, trees.container(Path("tree").resolve()))
     assert front("asset", "discover", "--write", "c.toml").status == 0

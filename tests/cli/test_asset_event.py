@@ -127,3 +127,67 @@ def test_grams_typed_as_kilograms_are_doubted(front: Front) -> None:
 def test_the_event_just_now_is_at_the_clock(front: Front) -> None:
     found = front("asset", "event", "dgx-1", "repair", "--kg", "1", "--json", "--dry-run")
     assert json.loads(found.out)["fact"]["at_s"] > 1_735_689_600
+
+
+WORKSHOP = ("asset", "event", "dgx-1/gpu-0", "refurbish", "--at", "2025-06-01", "--detail", "energy_kwh=12")
+
+
+def test_a_refurbishments_energy_is_what_its_grid_emits(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATTLEDGER_GRID_ZONE", "DE")
+    fact = said(front, *WORKSHOP)["fact"]
+    details = dict(fact["details"])
+    assert fact["emitted_g"] == round(12 * float(details["g_per_kwh"]))
+    assert 200 < float(details["g_per_kwh"]) < 600
+    assert details["source"].startswith("grid DE: ")
+    assert details["source"].endswith(", direct")
+    assert said(front, "asset", "show", "dgx-1/gpu-0")["balance_ug"]["added_ug"] == fact["emitted_g"] * 10**6
+    assert said(front, *WORKSHOP)["there_already"] is True
+
+
+def test_an_energy_without_a_grid_is_one_line_and_with_kilograms_they_hold(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WATTLEDGER_GRID_ZONE", raising=False)
+    before = rows(Path(HERE))
+    refused = front(*WORKSHOP)
+    assert (refused.status, is_one_line(refused.err)) == (2, True)
+    assert "energy_kwh needs a grid: set [grid] zone, or say its 'kg'" in refused.err
+    assert rows(Path(HERE)) == before
+    held = front(*WORKSHOP, "--kg", "3", "--json")
+    assert (held.status, json.loads(held.out)["fact"]["emitted_g"]) == (0, 3_000)
+    assert "kg holds" in json.loads(held.out)["warnings"][0]
+
+
+def test_a_figure_of_its_own_needs_no_grid(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WATTLEDGER_GRID_ZONE", raising=False)
+    assert said(front, *WORKSHOP, "--detail", "g_per_kwh=30")["fact"]["emitted_g"] == 360
+
+
+def test_a_passports_events_have_their_energy_too(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATTLEDGER_GRID_ZONE", "FR")
+    Path("one.toml").write_text("""\
+schema = "wattledger.passport/1"
+[asset]
+id = "one"
+made = 2025-01-01
+life_years = 5
+footprint = { kg = 1000, source = "x" }
+[[event]]
+event = "repair"
+at = 2025-02-01
+energy_kwh = 100
+""")
+    added = said(front, "asset", "add", "one.toml")["added"]
+    assert len(added) == 2
+    repaired = said(front, "asset", "show", "one")["events"][1]
+    assert repaired["emitted_kg"] == pytest.approx(float(repaired["details"]["g_per_kwh"]) / 10, abs=1e-3)
+
+
+def test_what_leaves_goes_to_somebody(front: Front) -> None:
+    refused = front("asset", "event", "dgx-1", "transfer", "--at", "2025-06-01")
+    assert refused.err == "wattledger: asset event: transfer: to whom? say 'to'\n"
+    assert said(front, "asset", "event", "dgx-1", "transfer", "--at", "2025-06-01", "--detail", "to=a school")["id"]
+
+
+def test_a_card_does_not_go_into_a_card(front: Front) -> None:
+    refused = front("asset", "event", "dgx-1/gpu-0", "move", "--inside", "dgx-1/gpu-1", "--at", "2025-06-01")
+    assert refused.status == 2
+    assert "part inside a part: dgx-1/gpu-0" in refused.err

@@ -77,6 +77,7 @@ def test_a_models_score_per_request(front: Front, place: Path) -> None:
     ("words", "why"),
     [
         (("--per", "tokn"), "did you mean 'token'"),
+        (("--per", "1000-tokn"), "did you mean 'token'"),
         (("jb", "--per", "token"), "did you mean 'job'"),
         (("--per", "token", "--intensity", "market"), "ISO/IEC 21031"),
         (("--per", "token", "--intensity", "market-based"), "excluded"),

@@ -9,6 +9,7 @@ from typing import Any
 from wattledger.accounting.report_sums import UG_PER_G
 from wattledger.core.figures import gram, joule
 
+UG_PER_KG = 1_000_000_000
 SHOWN = 6  # factors of a kind
 RATIO = re.compile(r"-?\d+/[1-9]\d*")
 Row = Mapping[str, Any]
@@ -77,7 +78,7 @@ def _machines(answer: Row) -> Iterator[str]:
     for method, ug in answer["charged_ug"].items():
         yield f"charged {gram(ug / UG_PER_G)} CO2e ({method})"
     total = answer["total"]
-    yield f"carried at the end {gram(total['closing_ug'] / UG_PER_G)} CO2e, residual {total['residual_ug']} ug"
+    yield f"carried at the end {total['closing_ug'] / UG_PER_KG:,.3f} kg CO2e, residual {total['residual_ug']} ug"
 
 
 def _kinds(answer: Row) -> tuple[str, ...]:

@@ -97,7 +97,8 @@ def explain(books: Books, ask: Ask, rules: Rules) -> EmbodiedFigure:
             reported[one.asset] = reported.get(one.asset, 0) + one.ug
     ready = Ready(books, ask, rules)
     shares = ready.shares(method_of(rules.allocation), dict(rules.prices) or None)
-    pays = tuple(pay for pay in _pays(ready, shares, mine, whys_of(books, ask)) if pay.ug)
+    whys = whys_of(books, ask) if any(due.binding is not None for due in ready.dues) else {}
+    pays = tuple(pay for pay in _pays(ready, shares, mine, whys) if pay.ug)
     reported = {asset: ug for asset, ug in reported.items() if ug}
     reported_ug = 0 if said.total.made is None else said.total.made.ug
     return EmbodiedFigure(ask, found, tuple(_payers(ready, pays, books.other)), pays, reported, reported_ug, found.notes)

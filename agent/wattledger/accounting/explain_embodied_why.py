@@ -36,18 +36,21 @@ def whys_of(books: Books, ask: Ask) -> Mapping[Segment, tuple[Why, ...]]:
 
 
 def because(why: Why, method: Method) -> str:
-    """In numbers, so that it can be worked out again."""
+    """In numbers, so that one can work it out again: of one window by its formula; of more, each divided by itself, the sums."""
     found = why.drawn
     seconds = f"{digits(found.ns / NS_PER_S)} s"
     if found.tracker:
         return f"{seconds}: the program metered itself and said what it had reserved"
-    when = f"{seconds} metered in {found.windows} window{'' if found.windows == 1 else 's, each by itself; together'}"
-    return f"{when}: {_formula(found, method)}"
+    if found.windows == 1:
+        return f"{seconds} metered in 1 window: {_formula(found, method)}"
+    mine = f"held {_joules(found.mine_held_uj)}, used {_joules(found.mine_used_uj)}"
+    whole = f"held {_joules(found.held_uj)}, used {_joules(found.used_uj)}, idle {_joules(found.idle_uj)}"
+    return f"{seconds} metered in {found.windows} windows, each divided by itself (--from, --to show one): {mine}; of all: {whole}"
 
 
 def _formula(found: Drawn, method: Method) -> str:
-    held, used, idle = (joule(uj / UJ_PER_J) if uj else "0 J" for uj in (found.held_uj, found.used_uj, found.idle_uj))
-    my_held, my_used = (joule(uj / UJ_PER_J) if uj else "0 J" for uj in (found.mine_held_uj, found.mine_used_uj))
+    held, used, idle = map(_joules, (found.held_uj, found.used_uj, found.idle_uj))
+    my_held, my_used = map(_joules, (found.mine_held_uj, found.mine_used_uj))
     if method == "time":
         return f"shared equally by {found.jobs} job{'' if found.jobs == 1 else 's'} at most at a time"
     if method == "physical":
@@ -61,6 +64,10 @@ def _formula(found: Drawn, method: Method) -> str:
         return f"x held {my_held} / all held {held}; nothing of it was idle{price}"
     mine = f"held {my_held} + idle {idle} x used {my_used} / (all used {used} + idle {idle})"
     return f"x ({mine}) / (all held {held} + idle {idle}){price}"
+
+
+def _joules(uj: float) -> str:
+    return joule(uj / UJ_PER_J) if uj else "0 J"
 
 
 def why_dict(why: Why) -> dict[str, Any]:

@@ -220,10 +220,13 @@ def _notes(books: Books, ask: Ask, counted: Counted, covered: Coverage | None, r
         notes.append(f"some energy is of no known grid zone: {stands_in}")
     if books.unfound:
         why = "rolled up since (compact again), or of another chain"
-        notes.append(f"{books.unfound} corrected facts are not in these books by themselves: {why}")
+        facts = "1 corrected fact is not in these books by itself" if books.unfound == 1 else (
+            f"{books.unfound} corrected facts are not in these books by themselves")  # fmt: skip
+        notes.append(f"{facts}: {why}")
     if books.doubled:
         who = "an agent or by the program that started theirs"
-        notes.append(f"{books.doubled} windows of programs were metered by {who} too: that one's word is counted")
+        windows = "1 window of a program was" if books.doubled == 1 else f"{books.doubled} windows of programs were"
+        notes.append(f"{windows} metered by {who} too: that one's word is counted")
     if books.blurred:
         when = "their hour was rolled up since, and its last fact was learnt later"
         notes.append(f"{books.blurred} sums are left out by --as-of, though part of them was known then: {when}")

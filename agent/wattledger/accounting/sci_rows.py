@@ -59,19 +59,19 @@ class Per(NamedTuple):
         return one if self.times == 1 else f"{self.times} {many}"
 
 
-def per(words: str, boundary: Boundary | None = None, **more: Any) -> Per:
+def per(unit: str, boundary: Boundary | None = None, **more: Any) -> Per:
     """Per a unit of ``sci.UNITS`` or a number of them (``1000-token``), of its own boundary where none is asked.  Raises ValueError
     with one line for what cannot be."""
-    unit, times = unit_of(words)
-    asked = Per(unit, boundary or UNITS[unit].boundary, **more, times=times)
-    if asked.units is None and not UNITS[unit].counted:
-        raise ValueError(f"the books do not count {UNITS[unit].many}: --count N says how many there were")
+    one, times = unit_of(unit)
+    asked = Per(one, boundary or UNITS[one].boundary, **more, times=times)
+    if asked.units is None and not UNITS[one].counted:
+        raise ValueError(f"the books do not count {UNITS[one].many}: --count N says how many there were")
     if asked.units is not None and not asked.units >= 0:
         raise ValueError(f"--count {asked.units:g}: a count is 0 or more")
     if asked.units is None and asked.effective:
         raise ValueError("the books count all that was done (gross): an effective count is yours to say (--count N)")
-    if asked.name and unit != "custom":
-        raise ValueError(f"--unit names a custom unit, and this is per {unit}: --per custom --unit {asked.name!r}")
+    if asked.name and one != "custom":
+        raise ValueError(f"--unit names a custom unit, and this is per {one}: --per custom --unit {asked.name!r}")
     return asked
 
 

@@ -79,7 +79,7 @@ def row(said: Mapping[str, str], mapped: Mapped) -> dict[str, Any] | None:
         return None
     if not kind:
         shown = clipped(hints[0] or hints[1])
-        raise Mistake(f"its kind is not known from {shown}: map it in [kinds], e.g. {shown} = \"server\" (or \"skip\")")
+        raise Mistake(f'its kind is not known from {shown}: map it in [kinds], e.g. {shown} = "server" (or "skip")')
     if "inside" not in found:
         # An ISO day of the mapping, whatever the form of the days in the cells.
         found = {**mapped.constants, **found}

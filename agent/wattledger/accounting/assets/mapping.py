@@ -87,7 +87,7 @@ def read(text: str, name: str) -> Mapped:
     tree = document.tree
     if tree.get("schema") != SCHEMA:
         where = document.at("schema") if "schema" in tree else f"{name}:1"
-        raise BadPassport([f"{where}: the first line must be schema = \"{SCHEMA}\""])
+        raise BadPassport([f'{where}: the first line must be schema = "{SCHEMA}"'])
     problems: list[Problem] = []
     for key, value in tree.items():
         if key not in TABLES:
@@ -148,13 +148,13 @@ def _constant(key: str, value: Any) -> list[Problem]:
 def _format(form: Mapping[str, Any]) -> list[Problem]:
     wrong = [Problem(f"format.{key}", f"there is no {clipped(key)}{nearest(key, FORMATS)}") for key in form if key not in FORMATS]
     if "date" in form and not (isinstance(form["date"], str) and {"%d", "%m"} <= set(re.findall("%.", form["date"]))):
-        wrong.append(Problem("format.date", "expected a day as strptime has it, e.g. \"%d.%m.%Y\""))
+        wrong.append(Problem("format.date", 'expected a day as strptime has it, e.g. "%d.%m.%Y"'))
     if form.get("decimal", ".") not in (".", ","):
-        wrong.append(Problem("format.decimal", "expected \".\" or \",\""))
+        wrong.append(Problem("format.decimal", 'expected "." or ","'))
     if form.get("host", "id") != "id":
-        wrong.append(Problem("format.host", "expected \"id\": a server's id is the name of its host"))
+        wrong.append(Problem("format.host", 'expected "id": a server\'s id is the name of its host'))
     if form.get("delimiter", ",") not in (",", ";", "\t", "|"):
-        wrong.append(Problem("format.delimiter", "expected \",\", \";\", \"|\" or a tab"))
+        wrong.append(Problem("format.delimiter", 'expected ",", ";", "|" or a tab'))
     return wrong
 
 
@@ -181,7 +181,7 @@ def _footprints(table: Mapping[str, Any], problems: list[Problem]) -> tuple[Patt
     found = []
     for key, said in table.items():
         if not isinstance(said, Mapping) or "kg" not in said or any(word not in FIGURE for word in said):
-            problems.append(Problem(f"footprints.{key}", f"expected {{ kg = …, source = \"…\" }}, of {', '.join(FIGURE)}"))
+            problems.append(Problem(f"footprints.{key}", f'expected {{ kg = …, source = "…" }}, of {", ".join(FIGURE)}'))
         found.append(Pattern(_pattern(key), said))
     return tuple(found)
 

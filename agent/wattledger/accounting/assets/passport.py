@@ -61,7 +61,7 @@ def _schema(document: Document) -> None:
     said = document.tree.get("schema")
     if said != SCHEMA:
         what = "says no 'schema'" if said is None else f"schema = {clipped(said)} is not read here"
-        hint = f": the first line must be schema = \"{SCHEMA}\""
+        hint = f': the first line must be schema = "{SCHEMA}"'
         raise BadPassport([f"{document.at('schema') if said is not None else document.name + ':1'}: {what}{hint}"])
 
 

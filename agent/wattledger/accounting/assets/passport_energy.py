@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
-from wattledger.accounting.assets.passport_fields import BadPassport, pairs
+from wattledger.accounting.assets.passport_fields import BadPassport, pairs, plain
 from wattledger.core.facts import AssetFact
 from wattledger.core.model import Factor
 
@@ -27,7 +27,7 @@ def with_energy(facts: Sequence[AssetFact], grid: Callable[[], Factor]) -> list[
         said = dict(fact.details)
         if fact.event in OF_ENERGY and fact.emitted_g is None and "energy_kwh" in said:
             try:
-                fact = _emitted(fact, said, grid())
+                fact = _emitted(fact, said, grid)
             except NoGrid as why:
                 wrong.append(f"{fact.event} of {fact.asset}: energy_kwh needs a grid: {why}, or say its 'kg'")
         found.append(fact)
@@ -36,9 +36,11 @@ def with_energy(facts: Sequence[AssetFact], grid: Callable[[], Factor]) -> list[
     return found
 
 
-def _emitted(fact: AssetFact, said: dict[str, str], factor: Factor) -> AssetFact:
-    g_per_kwh = Decimal(str(factor.value))
-    own = f"grid {factor.zone}: {factor.origin} {factor.version}, {factor.boundary}"
-    source = "; ".join(filter(None, (said.get("source"), own)))
-    details = pairs({**said, "g_per_kwh": g_per_kwh, "source": source})
-    return fact._replace(emitted_g=round(Decimal(said["energy_kwh"]) * g_per_kwh), details=details)
+def _emitted(fact: AssetFact, said: dict[str, str], grid: Callable[[], Factor]) -> AssetFact:
+    if "g_per_kwh" not in said:  # else somebody knows better
+        factor = grid()
+        own = f"grid {factor.zone}: {factor.origin} {factor.version}, {factor.boundary}"
+        source = "; ".join(filter(None, (said.get("source"), own)))
+        said = {**said, "g_per_kwh": plain(Decimal(str(factor.value))), "source": source}
+    emitted_g = round(Decimal(said["energy_kwh"]) * Decimal(said["g_per_kwh"]))
+    return fact._replace(emitted_g=emitted_g, details=pairs(said))

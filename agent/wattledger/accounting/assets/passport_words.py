@@ -58,11 +58,12 @@ LIFE: Fields = {"life_years": _POSITIVE, "life_h": _POSITIVE, "life_work": _POSI
 _THING: Fields = {
     "vendor": _TEXT, "model": _TEXT, "serial": Field(serial), "serial_hash": Field(digest), "made": _WHEN, "mass_kg": _G,
     "end_of_life_kg": _G, "device": _TEXT, "cores": _POSITIVE, "capacity_gb": _POSITIVE, "evidence": _TEXT, "note": _TEXT,
-    "spread_over": _HOSTS, "spread_by": Field(one_of(("energy", "hosts", "hours"))), "footprint": Field(table), **LIFE,
+    "condition": Field(one_of(CONDITIONS)), "spread_over": _HOSTS, "spread_by": Field(one_of(("energy", "hosts", "hours"))),
+    "footprint": Field(table), **LIFE,
 }  # fmt: skip
 ASSET: Fields = {
     "id": _NAME._replace(required=True), "kind": _KIND, **_THING, "purchased": _WHEN, "price": Field(number),
-    "currency": Field(currency), "owner": _TEXT, "condition": Field(one_of(CONDITIONS)), "supplier": _TEXT, "invoice": _TEXT,
+    "currency": Field(currency), "owner": _TEXT, "supplier": _TEXT, "invoice": _TEXT,
     "freight_kg": _G, "host": _TEXT, "site": _TEXT, "commissioned": _WHEN, "transport_kg": _G, "memory_gb": _POSITIVE,
 }  # fmt: skip
 COMPONENT: Fields = {
@@ -85,6 +86,7 @@ _PLACE = {"host": _TEXT, "site": _TEXT}
 _SWAP = {"out": _NAME, "in": _NAME}
 _ANEW = {"life_years": _POSITIVE, "life_h": _POSITIVE}
 _KG = {"kg": _G}
+_ENERGY = {"energy_kwh": _POSITIVE, "g_per_kwh": _POSITIVE}
 EVENTS: dict[What, Fields] = {
     "acquire": {**_KG, "owner": _TEXT, "price": Field(number), "currency": Field(currency), "condition": ASSET["condition"],
                 "supplier": _TEXT, **_MOVED},
@@ -94,8 +96,8 @@ EVENTS: dict[What, Fields] = {
     "remove": {},
     "swap": dict(_SWAP),
     "upgrade": {**_KG, **_SWAP, **_ANEW},
-    "repair": {**_KG, "energy_kwh": _POSITIVE, "part": _NAME, **_ANEW},
-    "refurbish": {**_KG, "energy_kwh": _POSITIVE, **_ANEW},
+    "repair": {**_KG, **_ENERGY, "part": _NAME, **_ANEW},
+    "refurbish": {**_KG, **_ENERGY, **_ANEW},
     "degrade": {"capacity": _PART._replace(required=True)},
     "estimate": dict(_ANEW),
     "transfer": {**_KG, "to": _TEXT, **_REUSE, **_MOVED},
@@ -104,7 +106,8 @@ EVENTS: dict[What, Fields] = {
 }  # fmt: skip
 # At least one of these must be said.
 NEEDED: dict[What, tuple[str, ...]] = {
-    "repair": ("kg", "energy_kwh"), "move": ("host", "site", "inside"), "swap": ("out", "in"), "upgrade": ("out", "in"), "estimate": ("life_years", "life_h"),
+    "repair": ("kg", "energy_kwh"), "move": ("host", "site", "inside"), "swap": ("out", "in"), "upgrade": ("out", "in"),
+    "estimate": ("life_years", "life_h"),
 }  # fmt: skip
 EVENT: Fields = {"asset": _NAME, "event": Field(one_of(tuple(EVENTS)), required=True), "at": _WHEN._replace(required=True),
                  "evidence": _TEXT, "note": _TEXT, "source": _TEXT}  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 
 from wattledger.accounting.assets.passport_facts import BOUGHT, PLACED
 from wattledger.accounting.assets.passport_fields import G_PER_KG
-from wattledger.accounting.assets.passport_words import ASSET, CALLED, COMPONENT, FOOTPRINT, IN_GRAMS, SCHEMA, years
+from wattledger.accounting.assets.passport_words import ASSET, CALLED, COMPONENT, FOOTPRINT, IN_GRAMS, RENTED, SCHEMA, years
 from wattledger.core.facts import AssetFact
 
 DAY_S = 86_400
@@ -17,7 +17,7 @@ LEFT_OUT = "\0"  # no key of a passport: the words that are left out stand there
 _WRITTEN = {kept: written for written, kept in CALLED.items()}
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _NUMBERS = frozenset(("life_years", "life_h", "life_work", "cores", "capacity_gb", "memory_gb", "price", "km", "energy_kwh",
-                      "capacity", "price_ratio", "years_1", "years_2", "mass_ratio"))  # fmt: skip
+                      "g_per_kwh", "capacity", "price_ratio", "years_1", "years_2", "mass_ratio"))  # fmt: skip
 
 
 def write(facts: Sequence[AssetFact]) -> str:
@@ -81,6 +81,9 @@ def _purchase(fact: AssetFact, asset: Mapping[str, Any]) -> dict[str, Any] | Non
     """A purchase in the words of the asset's own table; ``None`` where they do not hold it."""
     said = dict(fact.details)
     if said.keys() - {*BOUGHT, "owner"} or "owner" in asset or not _sound(asset, fact):
+        return None
+    # What was rented from the start, and nothing else, is said of its making too.
+    if asset.get("condition", "") != (RENTED if said.get("condition") == RENTED else ""):
         return None
     words: dict[str, Any] = {key: _value(key, value) for key, value in said.items()}
     return {"purchased": _day(fact.at_s), **words, "invoice": fact.evidence, **_kg("freight_kg", fact)}
@@ -198,6 +201,7 @@ commissioned = 2025-06-01
 life_years = 5                    # planned service life
 # mass_kg = 130
 # end_of_life_kg = 40             # what its treatment at the end will emit
+# condition = "rented"           # its making is its owner's: no capital goods in the inventory (new, used, rented)
 # spread_over = ["*"]             # for storage, network, rack, building: the hosts that use it …
 # spread_by = "energy"            # … and by what: energy, hosts or hours
 

@@ -59,7 +59,7 @@ def machine(name: str, books: Books, fleet: Fleet, unit: Unit, *, now_s: int) ->
     if life is not None:
         carried_kg = sum(each.carried_ug(now_s) for each in _with_parts(fleet, name)) / UG_PER_G / G_PER_KG
         passport = life.passport
-        told = f"asset {name}" + (f" ({_made_by(passport)})" if passport.model else "")
+        told = f"asset {name}" + (f" ({made_by(passport)})" if passport.model else "")
         left_y, life_y = (max(0, seconds) / HOUR_S / H_PER_Y for seconds in (life.el_s - life.age_s, life.el_s))
         found = Machine(name, told, passport.model, passport.kind, carried_kg, left_y, life_y=life_y)
         return _measured(found, books, _stays(books, life), unit)
@@ -75,7 +75,8 @@ def machine(name: str, books: Books, fleet: Fleet, unit: Unit, *, now_s: int) ->
     raise Unfound(f"the books know no asset, device, host or device model {name!r}", [*fleet.lives, *query.names(connection)])
 
 
-def _made_by(passport: Passport) -> str:
+def made_by(passport: Passport) -> str:
+    """Vendor and model, as people say it."""
     vendor, model = passport.vendor, passport.model
     return f"{vendor} {model}" if vendor and not model.casefold().startswith(vendor.casefold()) else model
 

@@ -2,7 +2,8 @@
 
 Capital goods are category 2, repairs and upgrades category 1 (services and parts bought), transport category 4, treatment at the
 end category 5.  What is rented (its passport's ``condition``, a cloud's virtual machine above all) is its owner's capital goods; it
-reaches us in category 1, by the owner's own figures, and is left out here.  The amortised view spreads the same kilograms over years of use: the two are never added.
+reaches us in category 1, by the owner's own figures, and is left out here.  The amortised view spreads the same kilograms over
+years of use: the two are never added.
 """
 
 from collections.abc import Iterable

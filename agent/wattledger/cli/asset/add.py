@@ -62,4 +62,3 @@ def _read(file: Path, config: Config) -> Parsed:
         text_of(file), "toml" if form == "toml" else "json", str(file),
         opened=lambda name: text_of(file.parent / name), boavizta=boavizta(config),
     )  # fmt: skip
-

@@ -121,4 +121,3 @@ def _masses(config: Config, ledger: str | None) -> Callable[[str], int | None]:
 def _dict(fact: AssetFact, added: kept.Added) -> dict[str, Any]:
     there, doubts = bool(added.there), list(added.doubts)
     return {"id": added.ids[0] if added.ids else None, "there_already": there, "fact": kept.body(fact), "warnings": doubts}
-

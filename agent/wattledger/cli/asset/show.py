@@ -140,4 +140,3 @@ def _event(one: Known) -> dict[str, Any]:
         "details": dict(fact.details), "corrects": one.corrects, "reason": one.reason,
     }  # fmt: skip
     return {name: value for name, value in found.items() if value not in (None, "", {})}
-

@@ -150,8 +150,8 @@ def _asset(machine: Machine, of: str, kinds: list[str], using: Estimates, today:
     name = "".join(c if c.isprintable() and c != ":" else "-" for c in machine.host)[:LONGEST_NAME]
     words = {
         "id": name or "this-machine", "kind": "server" if of in ("server", "workstation") else "other", "vendor": vendor,
-        "model": model or {"vm": "virtual machine"}.get(of, of), "serial_hash": board.serial_hash, "host": machine.host, "condition": RENTED if of == "vm" else "",
-        "commissioned": today, "life_years": _decimal(using.host_life_y),
+        "model": model or {"vm": "virtual machine"}.get(of, of), "serial_hash": board.serial_hash, "host": machine.host,
+        "condition": RENTED if of == "vm" else "", "commissioned": today, "life_years": _decimal(using.host_life_y),
     }  # fmt: skip
     whole = not kinds or of != "server"
     figure = using.of_host(of, machine.processors.threads or 1, machine.memory_gib or 0) if whole else bare_server()
