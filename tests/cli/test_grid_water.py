@@ -72,3 +72,9 @@ def test_a_wrong_configuration_is_one_line(front: Front, tmp_path: Path) -> None
     got = front("grid", "show", "SE", "--water")
     assert got.status == 2
     assert got.err.count("\n") == 1
+
+
+def test_without_a_zone_the_table_of_all_is_shown(front: Front) -> None:
+    assert front("grid", "show", "--water").out == front("grid", "zones", "--water").out
+    refused = front("grid", "show")
+    assert (refused.status, refused.err.count("\n")) == (2, 1)

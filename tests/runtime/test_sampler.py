@@ -257,3 +257,17 @@ def test_boundaries_of_two_threads_keep_their_times(ended: list[Sampler]) -> Non
     edges = [s for b in kept.batches for s in b.samples if isinstance(s, Boundary)]
     assert len(edges) == 16
     assert all(account.left is not None and account.left >= account.entered for account in kept.settled)
+
+
+def test_a_run_that_was_looked_at_right_after_a_tick_still_ends(ended: list[Sampler]) -> None:
+    """The look takes its last boundary and its work into the pipeline; the last tick closes the cell all the same."""
+    kept = Kept(Steady("card", 10_000_000))
+    ended.append(kept.sampler)
+    kept.sampler.enter(edge(1, "enter"))
+    kept.sampler.tick()
+    kept.sampler.leave(edge(1, "leave"))
+    kept.sampler.put([Work(Workload("j"), clock.now(), 5, span=1)])
+    kept.sampler.view()
+    kept.sampler.stop()
+    [account] = kept.settled
+    assert (account.span, account.work["prompt_tokens"]) == (1, 5)

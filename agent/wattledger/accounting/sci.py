@@ -5,10 +5,9 @@ many functional units that served.  Market-based figures have no place in it: a 
 """
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
 from typing import Literal, NamedTuple
 
-from wattledger.core.uncertainty import Quantity, scale
+from wattledger.core.uncertainty import Quantity, Term, scale, total
 
 Boundary = Literal["consumer", "provider"]
 Intensity = Literal["average", "marginal"]
@@ -46,7 +45,7 @@ UNITS: Mapping[str, Unit] = {
     "generated-token": Unit("generated token", "generated tokens", "consumer", "generated tokens"),
     "prompt-token": Unit("prompt token", "prompt tokens", "consumer", "computed prompt tokens; cache hits are not counted"),
     "request": Unit("request", "requests", "consumer", "requests"),
-    "run": Unit("run", "runs", "consumer", "runs, also those that failed"),
+    "run": Unit("run", "runs", "consumer", "runs, also failed ones; of programs that metered themselves, those of a second and more"),
     "hour": Unit("hour", "hours", "consumer", "time metered for it: how long its devices were seen in each window"),
     "epoch": Unit("epoch", "epochs", "provider"),
     "flop": Unit("FLOP", "FLOP", "provider"),
@@ -91,15 +90,18 @@ def operational_g(energy_kwh: Quantity, intensity_g_per_kwh: Quantity) -> Quanti
 
 
 def per_unit(parts: Sequence[Quantity], units: float) -> Quantity:
-    """The sum of independent grams, over a count of units.  Raises ValueError where there are none.
-
-    Errors add in quadrature, each side for itself (as in ``core.uncertainty.total``)."""
+    """The sum of independent grams, over a count of units, each side's errors for themselves.  Raises ValueError where there are
+    none."""
     if not units > 0:
         raise ValueError(f"a score is per functional unit, and there are {units:g} of them: it is not known, rather than infinite")
-    value = sum(part.value for part in parts)
-    down = sqrt(sum((part.value - part.low) ** 2 for part in parts))
-    up = sqrt(sum((part.high - part.value) ** 2 for part in parts))
-    return Quantity(value / units, max(0.0, value - down) / units, (value + up) / units)
+    below = total(_term(f"{n}", part.value, part.low, part.value) for n, part in enumerate(parts))
+    above = total(_term(f"{n}", part.value, part.value, part.high) for n, part in enumerate(parts))
+    return Quantity(below.value / units, below.low / units, above.high / units)
+
+
+def _term(cause: str, value: float, low: float, high: float) -> Term:
+    """One addend with its error to one side; one that no ratio tells (an end is 0) is absolute."""
+    return Term(value, cause, high / low) if low > 0 else Term(value, cause, 1.0, edge=high - low)
 
 
 def share_g(total_g: float, *, reserved_h: float, life_h: float, resources: float = 1.0, of: float = 1.0) -> float:

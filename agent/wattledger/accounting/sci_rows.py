@@ -5,6 +5,7 @@ not known is absent, and ``why`` says so.
 """
 
 from collections.abc import Iterable
+from math import inf
 from typing import Any, NamedTuple
 
 from wattledger.accounting import sci
@@ -14,6 +15,7 @@ from wattledger.accounting.report_sums import UJ_PER_KWH, parts
 from wattledger.accounting.reports import Line, Report, iso_time, report
 from wattledger.accounting.sci import UNITS, Boundary, Intensity, unit_of
 from wattledger.accounting.sci_hours import metered_s
+from wattledger.core.facts import RunFact
 from wattledger.core.uncertainty import Quantity
 from wattledger.ledger import query, query_hours
 from wattledger.ledger.books import Books
@@ -162,7 +164,15 @@ def _counted(books: Books, ask: Ask, line: Line, unit: str) -> float:
     if unit == "hour":
         return metered_s(query_hours.windows(books.connection, _scope(ask, line)), ask.from_s, ask.to_s) / HOUR_S
     counts = {"token": prompt + generated, "prompt-token": prompt, "generated-token": generated, "request": requests}
-    return {**counts, "run": line.runs}[unit]
+    return counts[unit] if unit in counts else line.runs or _told_runs(books, ask, line)
+
+
+def _told_runs(books: Books, ask: Ask, line: Line) -> int:
+    """Of a program that metered itself outside of any job: its energy is of no run, and each of its runs has a fact."""
+    ended = (one.fact for one in books.holding if isinstance(one.fact, RunFact) and one.fact.what == "ended")
+    from_ms, to_ms = (ask.from_s or 0) * 1000, inf if ask.to_s is None else ask.to_s * 1000
+    mine = (fact for fact in ended if from_ms <= fact.at_ms < to_ms)
+    return sum((fact.job if ask.kind == "job" else fact.model) == line.group[0] for fact in mine)
 
 
 def _span(books: Books, ask: Ask, line: Line) -> tuple[int, int]:

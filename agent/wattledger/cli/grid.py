@@ -44,11 +44,18 @@ def zones(text: str | None, water: bool, as_json: bool) -> None:
 
 
 @command.command("show", short_help="Everything known of one zone.")
-@click.argument("zone")
+@click.argument("zone", required=False)
 @click.option("--water", is_flag=True, help="The water of its power stations too, both ways of counting hydro power.")
 @click.option("--json", "as_json", is_flag=True, help="The zone with its factors as JSON.")
-def show(zone: str, water: bool, as_json: bool) -> None:
-    """Everything known of ZONE, by code or by name (DE, deu, Germany): each factor, its source, how old, how sure."""
+def show(zone: str | None, water: bool, as_json: bool) -> None:
+    """Everything known of ZONE, by code or by name (DE, deu, Germany): each factor, its source, how old, how sure.
+
+    Without a ZONE, --water sets all zones' water beside their carbon, as `grid zones --water` does."""
+    if zone is None and water:
+        grid_water.table(list(annual.zones(today())), as_json=as_json)
+        return
+    if zone is None:
+        fail("grid show: which zone? `wattledger grid zones` lists all; --water alone sets water beside carbon for each")
     found = _lookup(zone)
     if as_json:
         said = _zone_dict(found) | (grid_water.as_dict(found) if water else {})

@@ -26,7 +26,7 @@ def paying(active: Mapping[Workload, int], held: Mapping[Workload, int]) -> dict
     """
     free_uj = held.get(IDLE, 0) + active.get(IDLE, 0)
     if free_uj and held.keys() <= {IDLE} and 0 not in active.values():
-        return {**active, IDLE: free_uj}  # the rule below, divided by what is free: nobody holds it, as most devices are held by none
+        return {**active, IDLE: free_uj}  # the rule below, divided by what is free: most devices are held by nobody
     used = {workload: uj for workload, uj in active.items() if workload != IDLE and uj > 0}
     holders = {workload: uj for workload, uj in held.items() if workload != IDLE and uj > 0}
     if not free_uj:

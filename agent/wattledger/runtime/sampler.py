@@ -272,7 +272,8 @@ class Sampler:
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout=1.0)
-        if self._open or self._pending or self._steady:
+        # A look at a run that had ended has taken its boundary into the pipeline, whose cell is still to be closed.
+        if self._open or self._pending or self._steady or self.pipeline.spans.open_accounts():
             self.tick()  # whoever asks after this still gets the last word of the sensors
         with self._lock:
             step = self.pipeline.end()

@@ -88,6 +88,9 @@ def _undisturbed() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            # All that was made meanwhile is young, and the first collection would look through it: it is declared old instead.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 

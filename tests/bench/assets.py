@@ -1,6 +1,6 @@
 """What the fold of a fleet's life costs: 1,250 servers of seven cards each (10,000 assets), 100,000 events.
 
-``python tests/bench/bench_assets.py [--events N] [--rounds N]``: the best of a few rounds, beside the issue's second.  Printed,
+``python tests/bench/assets.py [--events N] [--rounds N]``: the best of a few rounds, beside the issue's second.  Printed,
 never asserted.
 """
 
