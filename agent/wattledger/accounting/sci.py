@@ -45,7 +45,7 @@ UNITS: Mapping[str, Unit] = {
     "generated-token": Unit("generated token", "generated tokens", "consumer", "generated tokens"),
     "prompt-token": Unit("prompt token", "prompt tokens", "consumer", "computed prompt tokens; cache hits are not counted"),
     "request": Unit("request", "requests", "consumer", "requests"),
-    "run": Unit("run", "runs", "consumer", "runs, also failed ones; of programs that metered themselves, those of a second and more"),
+    "run": Unit("run", "runs", "consumer", "runs, failed ones too; of programs that metered themselves those of a second and more"),
     "hour": Unit("hour", "hours", "consumer", "time metered for it: how long its devices were seen in each window"),
     "epoch": Unit("epoch", "epochs", "provider"),
     "flop": Unit("FLOP", "FLOP", "provider"),
