@@ -208,7 +208,7 @@ def roll_up(place: Path, level: Level) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_happened_all_is_charged(tmp_path: Path, data: st.DataObject) -> None:
     jobs = ["a", "b", "", "(idle)", "(agent)", "(unattributed)"]
     facts: list[Any] = [*server(g=data.draw(st.integers(0, 10**7)), el_h=str(data.draw(st.integers(90, 400)))), *card()]

@@ -119,7 +119,7 @@ def test_an_estimate_has_its_figure_and_source(tmp_path: Path) -> None:
     assert gpu["ug"] == pytest.approx(gpu["kg"] * 1e9 / gpu["life_h"] / 60, abs=1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10**9))
 def test_whatever_is_asked_the_parts_are_the_report_exactly(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     random = Random(seed)

@@ -60,7 +60,7 @@ def test_before_anything_was_known_there_is_nothing(tmp_path: Path) -> None:
 FACTS = st.sampled_from(["energy", "price", "work", "gap", "correct", "withdraw"])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(kinds=st.lists(FACTS, min_size=2, max_size=12), then=st.integers(0, 11), sealed=st.booleans())
 def test_nothing_that_is_learnt_later_changes_an_earlier_answer(
     tmp_path_factory: pytest.TempPathFactory, kinds: list[str], then: int, sealed: bool

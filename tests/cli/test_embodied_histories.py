@@ -97,7 +97,7 @@ def adds_up(found: Mapping[str, Any], method: Method) -> None:
     events=st.lists(happening(), max_size=8), runs=st.lists(running(), min_size=1, max_size=5), whole=st.booleans(),
     span_h=st.tuples(st.integers(-50, ENDS_H), st.integers(1, 90)), method=st.sampled_from(METHODS),
 )  # fmt: skip
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_microgram_is_lost_between_the_views_sealed_or_not(
     tmp_path: Path, events: list[AssetFact], runs: list[list[Any]], whole: bool, span_h: tuple[int, int], method: Method
 ) -> None:

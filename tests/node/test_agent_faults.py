@@ -10,7 +10,7 @@ from tests.node.agents import Agent, agent, total
 from tests.node.checks import DEVICE, ENERGY, LATE, UP, closes, drawn_j, machine, nothing_twice, real_groups, said, until
 from tests.rig.rig import Fault, Gpu, Zone, boottime_ns, load_constant, load_square, sockets
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 LOST, LATER, STUCK = (f"GPU-00000000-0000-4000-8000-{n:012}" for n in range(3))
 START_UJ = 100_000_000_000
 # Registers that went on counting while they could not be read, and the device that each is; the lines that the day's log has.

@@ -17,7 +17,7 @@ from tests.node.agents import Agent, agent, total
 from tests.node.checks import DEVICE, ENERGY, UP, closes, crossable, machine, nothing_twice, said, until
 from tests.rig.rig import Fault, Rig, Zone, load_constant, load_square
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 # Works until it is told to stop, then says what it cost.
 TRACKED = """
 import json, sys, threading, time

@@ -22,7 +22,7 @@ from tests.runtime.programs import PRELUDE
 from wattledger.core.facts import EnergyFact, RunFact
 from wattledger.ledger.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 POWER_W = 200
 EACH_S = "[ledger]\ncommit_interval_s = 1\n"
 WATTS = {"rapl:package-0": 120, "rapl:package-1": 120, "rapl:dram-0": 12, "rapl:dram-1": 12}

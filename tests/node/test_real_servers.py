@@ -16,7 +16,7 @@ from tests.rig.rig import Gpu, load_constant
 from tests.servers.otlp_receiver import Receiver, receiver
 from tests.servers.programs import free_port, path_of, running, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 LOADS = {"load-a": 0.6, "load-b": 0.3, "load-c": 0.15}
 RUN = "run-7f3a"
 # Retired joules are absent until somebody has been retired.

@@ -22,6 +22,7 @@ from tests.slurm.cluster import Cluster, missing, running, wait_until
 WHY_NOT = missing()
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.soak,
     pytest.mark.skipif(bool(WHY_NOT) and os.environ.get("WATTLEDGER_TEST_SLURM") != "1", reason=WHY_NOT or "none"),
 ]
 IDLE_W = 70
