@@ -231,3 +231,21 @@ def test_the_rest_of_a_host_was_made_by_nobody() -> None:
     curve = EnergyCurve(Interval(Device("rest", "rest", "fans"), Instant(0, 0), Instant(S, S), 5, "estimated"))
     service.device(curve, {RIVAL: 5}, {})
     assert service.grams == {}
+
+
+def test_people_read_embodied_carbon_and_water_beside_the_rest() -> None:
+    _, settled = run(
+        full(0, claim("pid:1", TREE), floor(GPU, 40), holding(GPU.id, "pid:1", 1.0), counter(GPU, 0, 0)),
+        full(3600, counter(GPU, 3600, 360_000), enter(1, 0), leave(1, 3600)),
+    )
+    account, rates = settled[1], {GPU.id: rate(GPU.id, 4.68)}
+    assert account.left is not None
+    water = {"water_offsite": factor("water_offsite", 2.0, unit="L/kWh"), "grid": factor("grid", 329)}
+    terms = [(water, account.energy_uj)]
+    found = assemble(IDENTITY, account, DEVICES, end=account.left, terms=terms, gain_of=gain_of, mismatch_g95=1.0, rates=rates)
+    assert "; embodied 4.68 g" in str(found)
+    assert found.water_l["offsite"].value == pytest.approx(0.08)  # 40 W held for an hour
+    assert found.to_dict()["water_l"]["offsite"]["value"] == pytest.approx(0.08)
+    card = found.to_model_card()
+    assert "| Water (power plants) | 80 mL (" in card
+    assert "| Making of the hardware | GPU-0, 4.68 gCO2e/h, cradle-to-gate, vendor, 2025, pcf |" in card
