@@ -209,6 +209,10 @@ found["logged"] = sum("wattledger/energy_j" in entry for entry in trainer.state.
 found["priced"] = sum("wattledger/energy_per_1k_tokens_j" in entry for entry in trainer.state.log_history)
 with open(os.path.join(folder, f"rank{os.environ['RANK']}.json"), "w") as file:
     json.dump(found, file)
+import torch.distributed
+if torch.distributed.is_initialized():  # a rank that leaves while the other still listens makes that one abort
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
 """
 
 

@@ -116,8 +116,8 @@ def test_another_model_under_the_same_name_has_a_price_of_its_own(day: Day) -> N
 def test_the_real_engine_killed_under_load_is_counted_on(day: Day) -> None:
     first, second = day.loads
     down, again, end = day.after("down"), day.after("up again"), day.after("settled")
-    assert 0 < down.tokens(llama.ALIAS) <= first.generated + CLIENTS * MOST_TOKENS
-    assert again.tokens(llama.ALIAS) == down.tokens(llama.ALIAS)
+    # What was read right before it was killed may be on the page after the next; and nothing is counted twice when it is back.
+    assert 0 < down.tokens(llama.ALIAS) <= again.tokens(llama.ALIAS) <= first.generated + CLIENTS * MOST_TOKENS
     assert second.generated > 0
     assert end.tokens(llama.ALIAS) - again.tokens(llama.ALIAS) == second.generated
     assert end.tokens(llama.ALIAS, "prompt") - again.tokens(llama.ALIAS, "prompt") == second.prompt
