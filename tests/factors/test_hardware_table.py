@@ -82,7 +82,7 @@ def test_splitting_on_commas_reads_what_csv_reads() -> None:
     lines = (DATA / "hardware.csv").read_text(encoding="utf-8").splitlines()
     split = [line.split(",") for line in lines if not line.startswith("#")]
     assert split[1:] == [list(row.values()) for row in rows()]
-    assert tuple(split[0]) == table._Record._fields
+    assert tuple(split[0]) == table.Record._fields
 
 
 def test_a_board_is_of_its_eight_and_example_20_holds() -> None:

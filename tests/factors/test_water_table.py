@@ -51,7 +51,7 @@ def test_splitting_on_commas_reads_what_csv_reads(name: str) -> None:
 
 
 def test_the_reader_knows_the_tables_columns() -> None:
-    assert tuple(rows()[0]) == ewif._Record._fields
+    assert tuple(rows()[0]) == ewif.Record._fields
     keys = [key for row in rows() for key in row["keys"].strip("|").split("|")]
     assert len(keys) == len(set(keys))
 

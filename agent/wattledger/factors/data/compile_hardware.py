@@ -11,11 +11,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
 from wattledger.factors.data.compile_hardware_dies import ACCELERATORS, PROCESSORS, Made
 from wattledger.factors.data.compile_hardware_places import LEFT_OUT, PLACES, Place
 from wattledger.factors.hardware import bottom_up
+from wattledger.factors.hardware.table import Record
 
 OURS = "ours; of cited facts"
 MAY_SHIP = {
@@ -55,28 +55,6 @@ HEADER = """\
 """
 
 
-class Row(NamedTuple):
-    """One line of ``hardware.csv``."""
-
-    keys: str
-    item: str
-    kind: str
-    model: str
-    value: str
-    low: str
-    high: str
-    unit: str
-    boundary: str
-    method: str
-    source: str
-    year: str
-    licence: str
-    check: str
-    default: str
-    inputs: str = ""
-    note: str = ""
-
-
 def main(arguments: list[str]) -> None:
     """Compile FOLDER's sheet to OUTPUT (default: beside this file)."""
     sheet = Path(arguments[0], "hardware_embodied.csv")
@@ -90,13 +68,13 @@ def main(arguments: list[str]) -> None:
             raise SystemExit(f"{row.item}: {row.licence!r} may not ship, or a comma in {wrong}")
     if (defaults := sorted(row.item for row in rows if row.default == "1")) != sorted({row.item for row in rows}):
         raise SystemExit(f"each item has one default; these are: {', '.join(defaults)}")
-    output.write_text(HEADER + "\n".join(",".join(row) for row in (Row(*Row._fields), *rows)) + "\n", encoding="utf-8")
+    output.write_text(HEADER + "\n".join(",".join(row) for row in (Record(*Record._fields), *rows)) + "\n", encoding="utf-8")
 
 
-def compiled(sheet: Iterable[dict[str, str]]) -> Iterator[Row]:
+def compiled(sheet: Iterable[dict[str, str]]) -> Iterator[Record]:
     """The sheet's figures, and those made from what things are made of; each item with one default."""
     cited = list(_cited(sheet))
-    by_item: dict[str, list[Row]] = {}
+    by_item: dict[str, list[Record]] = {}
     for row in cited:
         by_item.setdefault(row.item, []).append(row)
     for made in ACCELERATORS:
@@ -123,7 +101,7 @@ def compiled(sheet: Iterable[dict[str, str]]) -> Iterator[Row]:
         )  # fmt: skip
 
 
-def _cited(sheet: Iterable[dict[str, str]]) -> Iterator[Row]:
+def _cited(sheet: Iterable[dict[str, str]]) -> Iterator[Record]:
     for line in sheet:
         if line["id"].startswith(DATABASE) or line["id"] in LEFT_OUT:
             continue
@@ -131,7 +109,7 @@ def _cited(sheet: Iterable[dict[str, str]]) -> Iterator[Row]:
             raise SystemExit(f"{line['id']}: there is no place for it, or {line['unit']!r} is not of one piece")
         place = PLACES[line["id"]]
         model, kg, shared = _shared(place.model or line["model"], float(line["gwp_kgco2e"]), place.devices)
-        yield Row(
+        yield Record(
             _keys(place.keys), place.item, place.kind, _plain(model), _text(kg), line["low"], line["high"], WHOLE,
             _plain(line["boundary"]), place.method, _plain(line["source"]), line["year"],
             LICENCES.get(line["licence"], line["licence"]), _check(line), str(int(place.default)),
@@ -146,7 +124,7 @@ def _shared(model: str, kg: float, devices: int) -> tuple[str, float, str]:
     return f"{model} (one of {devices})", kg / devices, f"one of {devices} devices on a board of {_text(kg)} kg"
 
 
-def _made(made: Made) -> Row:
+def _made(made: Made) -> Record:
     board = bottom_up.SMALL_CARD if made.board == "small" else bottom_up.Card()
     card = board._replace(dies_mm2=made.dies_mm2, memory_gb=made.memory_gb, memory_dies=made.memory_dies)
     model, kg, shared = _shared(made.model, bottom_up.gpu(card), made.devices)
@@ -157,14 +135,14 @@ def _made(made: Made) -> Row:
     return row._replace(boundary=bottom_up.GPU_BOUNDARY, inputs=_plain(inputs), note=shared)
 
 
-def _row(item: str, kind: str, model: str, kg: float, method: str, *, keys: str = "", default: bool = False) -> Row:
-    return Row(
+def _row(item: str, kind: str, model: str, kg: float, method: str, *, keys: str = "", default: bool = False) -> Record:
+    return Record(
         _keys(keys), item, kind, _plain(model), _text(kg), "", "", WHOLE, bottom_up.BOUNDARY, method, _plain(bottom_up.SOURCE),
         bottom_up.YEAR, OURS, "memory", str(int(default)),
     )  # fmt: skip
 
 
-def _kin(place: Place, figures: list[Row], kin: list[Row]) -> Row:
+def _kin(place: Place, figures: list[Record], kin: list[Record]) -> Record:
     """The kin's own figure, times the ratio of what the formula says of both."""
     whole = next(row for row in kin if row.default == "1")
     of_kin = next(float(row.value) for row in kin if row.method == "bottom-up")
@@ -179,7 +157,7 @@ def _kin(place: Place, figures: list[Row], kin: list[Row]) -> Row:
     )  # fmt: skip
 
 
-def _middle(figures: list[Row]) -> Row:
+def _middle(figures: list[Record]) -> Record:
     """Of servers in general: the median of what it took to make them (a whole life's figure is none of these)."""
     made = [row for row in figures if _of_making(row)]
     kg = median(float(row.value) for row in made)
@@ -190,7 +168,7 @@ def _middle(figures: list[Row]) -> Row:
     )  # fmt: skip
 
 
-def _spread(figures: list[Row], *, hbm: bool) -> Iterator[Row]:
+def _spread(figures: list[Record], *, hbm: bool) -> Iterator[Record]:
     """With the interval of the default: its own, and every other figure that was published of the item."""
     for row in figures:
         kg = float(row.value)
@@ -204,7 +182,7 @@ def _spread(figures: list[Row], *, hbm: bool) -> Iterator[Row]:
         yield row._replace(low=_text(low), high=_text(high))
 
 
-def _of_making(row: Row) -> bool:
+def _of_making(row: Record) -> bool:
     """Not of a whole life, use included: that is no bound on what it took to make."""
     return "life" not in row.boundary
 

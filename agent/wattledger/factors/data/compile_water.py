@@ -12,7 +12,8 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+
+from wattledger.factors.water.ewif import Record
 
 GALLON_L = 3.785411784  # US liquid gallon, exactly (231 cubic inches)
 KWH_PER_MWH = 1000
@@ -49,20 +50,6 @@ MIX_HEADER = f"""\
 """
 
 
-class Row(NamedTuple):
-    """One line of ``water.csv``; ``keys`` are the codes it answers to, between bars."""
-
-    keys: str
-    kind: str
-    name: str
-    value_l_per_kwh: str
-    boundary: str
-    source: str
-    year: str
-    licence: str
-    check: str
-
-
 def table(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV under leading comment lines."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -70,7 +57,7 @@ def table(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(lines[first:]))
 
 
-def national(rows: list[dict[str, str]], codes: Mapping[str, str]) -> Iterator[Row]:
+def national(rows: list[dict[str, str]], codes: Mapping[str, str]) -> Iterator[Record]:
     """The world's average, and the countries that have a value of their own."""
     boundary = "consumed by power stations; reservoirs' evaporation allocated to hydro power"
     for row in rows:
@@ -82,10 +69,10 @@ def national(rows: list[dict[str, str]], codes: Mapping[str, str]) -> Iterator[R
         keys = "|WORLD|" if world else f"|{zone}|{iso3}|"
         value = f"{float(row['value']):g}"
         kind = "world" if world else "national"
-        yield Row(keys, kind, zone, value, boundary, WRI, row["year"], "CC BY 4.0", "compiled")
+        yield Record(keys, kind, zone, value, boundary, WRI, row["year"], "CC BY 4.0", "compiled")
 
 
-def fuels(rows: list[dict[str, str]]) -> Iterator[Row]:
+def fuels(rows: list[dict[str, str]]) -> Iterator[Record]:
     """By fuel, from gallons per MWh: exact, where the source table has rounded litres."""
     for row in rows:
         if row["kind"] == "offsite_fuel" and row["key"] in FUELS:
@@ -94,26 +81,26 @@ def fuels(rows: list[dict[str, str]]) -> Iterator[Row]:
     yield of_fuel("hydro", HYDRO_GAL_PER_MWH, MACKNICK, "2012", "public domain", "from memory")
 
 
-def of_fuel(name: str, gal_per_mwh: int, *said: str) -> Row:
+def of_fuel(name: str, gal_per_mwh: int, *said: str) -> Record:
     value = f"{gal_per_mwh * GALLON_L / KWH_PER_MWH:.9g}"
     boundary = "evaporated by reservoirs" if name == "hydro" else "consumed by power stations"
-    return Row(f"|{name}|", "fuel", name, value, boundary, *said)
+    return Record(f"|{name}|", "fuel", name, value, boundary, *said)
 
 
-def operators(rows: list[dict[str, str]]) -> Iterator[Row]:
+def operators(rows: list[dict[str, str]]) -> Iterator[Record]:
     for row in rows:
         if row["kind"] == "onsite_wue" and row["key"] in OPERATORS:
             provider = OPERATORS[row["key"]]
             value = f"{float(row['value']):g}"
             said = "consumed by cooling; average of all sites", OPERATOR, row["year"], "single figure; cited", "compiled"
-            yield Row(f"|{provider}|", "operator", provider, value, *said)
+            yield Record(f"|{provider}|", "operator", provider, value, *said)
 
 
 def compile_water(folder: Path) -> str:
     """The text of ``water.csv``; raises ``ValueError`` for a row that may not ship or does not fit the form."""
     given = table(folder / "water_factors.csv")
     rows = [*national(given, codes_in(folder)), *fuels(given), *operators(given)]
-    lines = [",".join(Row._fields)]
+    lines = [",".join(Record._fields)]
     for row in sorted(rows, key=lambda row: (row.kind, row.name)):
         if row.licence not in MAY_SHIP:
             raise ValueError(f"{row.name}: licence {row.licence!r} may not ship")

@@ -22,8 +22,8 @@ OTHERS = {"laptop", "mobile", "ti", "super"}  # another die, or more of it, unde
 MAKERS = ("nvidia", "amd", "intel", "apple", "google", "huawei", "qualcomm", "arm")
 
 
-class _Record(NamedTuple):
-    """One row of the table, in the order of its columns."""
+class Record(NamedTuple):
+    """One row of the table, in the order of its columns; its compiler writes these."""
 
     keys: str
     item: str
@@ -40,8 +40,8 @@ class _Record(NamedTuple):
     licence: str
     check: str
     default: str
-    inputs: str
-    note: str
+    inputs: str = ""
+    note: str = ""
 
 
 def accelerator(device_model: str, *, life_h: float = CARD_LIFE_H) -> Embodied:
@@ -100,7 +100,7 @@ def _any(name: str, life_h: float) -> Embodied:
 def _named(name: str, words: Sequence[str]) -> Embodied | None:
     """The item with the longest name whose words are all there; with another memory or in a laptop it is another card."""
     spoken = set(words)
-    best: tuple[int, _Record, tuple[str, ...]] | None = None
+    best: tuple[int, Record, tuple[str, ...]] | None = None
     for row in _accelerators():
         for key in _names(row):
             if spoken.issuperset(key) and (best is None or len(key) > best[0]):
@@ -131,7 +131,7 @@ def _kindred(name: str, words: Sequence[str]) -> Embodied | None:
     return None
 
 
-def _like(row: _Record, what: str) -> Embodied:
+def _like(row: Record, what: str) -> Embodied:
     found = _embodied(row)
     low, high = min(found.low_kg, found.kg / CLASS_G95), max(found.high_kg, found.kg * CLASS_G95)
     note = f"{what} is not in the table: {row.model} stands in for it"
@@ -152,15 +152,15 @@ def _maker(name: str) -> str:
     return next((word for word in re.findall("[a-z]+", name.casefold()) if word in MAKERS), "")
 
 
-def _names(row: _Record) -> list[tuple[str, ...]]:
+def _names(row: Record) -> list[tuple[str, ...]]:
     return [tuple(name.split()) for name in row.keys.strip("|").split("|") if name]
 
 
-def _patterns(row: _Record) -> list[str]:
+def _patterns(row: Record) -> list[str]:
     return [row.keys[1:-1]] if row.keys else []
 
 
-def _embodied(row: _Record) -> Embodied:
+def _embodied(row: Record) -> Embodied:
     life_h = CARD_LIFE_H if row.kind == "accelerator" else SERVER_LIFE_H
     note = "; ".join(part for part in (row.note, row.inputs) if part)
     return Embodied(
@@ -170,17 +170,17 @@ def _embodied(row: _Record) -> Embodied:
 
 
 @lru_cache(maxsize=1)
-def _rows() -> tuple[_Record, ...]:
+def _rows() -> tuple[Record, ...]:
     """No field holds a comma (the table's compiler refuses them), so a split will do."""
     with open(TABLE, encoding="utf-8") as table:
         lines = [line.rstrip("\n").split(",") for line in table if not line.startswith("#")]
-    return tuple(_Record(*line) for line in lines[1:])
+    return tuple(Record(*line) for line in lines[1:])
 
 
-def _accelerators() -> list[_Record]:
+def _accelerators() -> list[Record]:
     return [row for row in _defaults().values() if row.kind == "accelerator"]
 
 
 @lru_cache(maxsize=1)
-def _defaults() -> Mapping[str, _Record]:
+def _defaults() -> Mapping[str, Record]:
     return {row.item: row for row in _rows() if row.default == "1"}

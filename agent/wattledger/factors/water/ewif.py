@@ -43,8 +43,8 @@ class NotKnown(ValueError):
     """There is no figure of that kind for that place.  The message is one line."""
 
 
-class _Record(NamedTuple):
-    """One row of ``water.csv``, in the order of its columns."""
+class Record(NamedTuple):
+    """One row of ``water.csv``, in the order of its columns; ``keys`` are the codes it answers to, between bars."""
 
     keys: str
     kind: str
@@ -143,13 +143,13 @@ def _check(hydro: str) -> None:
 
 
 @lru_cache(maxsize=1)
-def _rows() -> Mapping[str, _Record]:
+def _rows() -> Mapping[str, Record]:
     """By code.  No field holds a comma (the tables' compiler refuses them), so a split will do."""
-    found: dict[str, _Record] = {}
+    found: dict[str, Record] = {}
     with open(TABLE, encoding="utf-8") as table:
         for line in table:
             if line.startswith("|"):
-                row = _Record(*line.rstrip("\n").split(","))
+                row = Record(*line.rstrip("\n").split(","))
                 found.update((key, row) for key in row.keys.strip("|").split("|") if row.kind != "operator")
     return found
 
