@@ -46,6 +46,11 @@ class Agent:
         """Whether an agent has ever answered here."""
         return self._answered
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it has been stopped: it takes nothing any more."""
+        return self._stop.is_set()
+
     def prices(self, now: datetime) -> Prices:
         """What the agent last said, by server; empty while nothing current is known.  Asks for a newer answer in the background."""
         self._wake_up()
@@ -164,7 +169,8 @@ def agent(environ: Mapping[str, str] | None = None) -> Agent | None:
     """The agent that this program's environment names (``WATTLEDGER_AGENT_LISTEN``; empty: none); nothing is opened yet."""
     listen = (os.environ if environ is None else environ).get("WATTLEDGER_AGENT_LISTEN")
     at = DEFAULT_LISTEN if listen is None else listen.strip()
-    if at not in _agents:
+    known = _agents.get(at)
+    if at not in _agents or (known is not None and known.stopped):  # what was stopped sends nothing more: who asks anew gets a new one
         if not _agents and hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_forked)
         _agents[at] = _opened(at, named=listen is not None)
