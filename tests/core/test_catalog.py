@@ -21,9 +21,12 @@ CONTRACT = {
     "wattledger_device_energy_joules_total": ("counter", ("device", "component", "device_model", "method")),
     "wattledger_subdevice_energy_joules_total": ("counter", ("device", "component", "inside", "method")),
     "wattledger_device_power_watts": ("gauge", ("device", "component")),
+    "wattledger_device_power_limit_watts": ("gauge", ("device", "component")),
+    "wattledger_device_temperature_celsius": ("gauge", ("device", "component")),
     "wattledger_emissions_grams_total": ("counter", WHO),
     "wattledger_embodied_emissions_grams_total": ("counter", WHO),
     "wattledger_water_litres_total": ("counter", (*WHO, "source")),
+    "wattledger_cost_total": ("counter", (*WHO, "currency")),
     "wattledger_tokens_total": ("counter", (*WHO, "kind")),
     "wattledger_requests_total": ("counter", WHO),
     "wattledger_token_energy_joules_total": ("counter", (*WHO, "component", "method", "kind")),
@@ -33,6 +36,7 @@ CONTRACT = {
     "wattledger_request_energy_joules_total": ("counter", (*WHO, "tenant", "kind")),
     "wattledger_request_tokens_total": ("counter", (*WHO, "tenant", "kind")),
     "wattledger_grid_carbon_intensity_grams_per_kwh": ("gauge", ("grid_zone", "provider", "basis", "quality")),
+    "wattledger_grid_carbon_intensity_forecast_grams_per_kwh": ("gauge", ("grid_zone", "provider", "hours_ahead")),
     "wattledger_grid_carbon_intensity_age_seconds": ("gauge", ("grid_zone", "provider")),
     "wattledger_settled_emissions_grams": ("gauge", ("day", "basis", "state")),
     "wattledger_attribution_residual_joules": ("gauge", ("device",)),
@@ -46,7 +50,7 @@ CONTRACT = {
     "wattledger_build_info": ("gauge", ("version",)),
 }
 TARGET_LABELS = {"job", "instance", "zone", "region", "cluster", "namespace", "pod", "container"}
-UNITS = {"J": "joules", "W": "watts", "g": "grams", "s": "seconds"}
+UNITS = {"J": "joules", "W": "watts", "g": "grams", "s": "seconds", "Cel": "celsius"}
 
 
 def rows(name: str, snapshot: Snapshot) -> list[Row]:

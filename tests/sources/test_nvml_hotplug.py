@@ -170,3 +170,23 @@ out([told[-1], failed])
     last, failed = python(STEPS + code, rig)
     assert len(of(last, "EnergyCounter")) == 1
     assert all(line.startswith("nvml: the driver went away") for line in failed)
+
+
+def test_an_agent_hears_temperature_and_limit_each_ten_seconds_and_a_program_never(tmp_path: Path) -> None:
+    code = """
+def heard(steady):
+    source = begun_as(host(roots=(), steady=steady))
+    for _ in range(2):
+        step(source)
+    told.append(said(source.read(later, True)))  # right after: not yet again
+    return [[(s["temperature_mc"], s["limit_uw"]) for s in one if s["type"] == "Condition"] for one in told[-3:]]
+out([heard(True), heard(False)])
+"""
+    agents, programs = python(STEPS + code, machine(tmp_path, Gpu(STEADY)))
+    assert programs == [[], [], []]
+    first, second, third = agents
+    assert (len(first), len(second), third) == (1, 1, [])
+    temperature_mc, limit_uw = first[0]
+    assert 20_000 <= temperature_mc <= 100_000
+    assert temperature_mc % 1_000 == 0
+    assert limit_uw == 700_000_000

@@ -66,6 +66,16 @@ CATALOG: tuple[Metric, ...] = (
         ("device", "component"), "hw.power", "W", rows.device_power,
     ),
     Metric(
+        "wattledger_device_power_limit_watts", "gauge", "watts",
+        "The most that the device may draw: the limit in force, where it tells.",
+        ("device", "component"), "wattledger.device.power_limit", "W", rows.power_limit,
+    ),
+    Metric(
+        "wattledger_device_temperature_celsius", "gauge", "celsius",
+        "Temperature of the device, where it tells.",
+        ("device", "component"), "hw.temperature", "Cel", rows.temperature,
+    ),
+    Metric(
         "wattledger_emissions_grams_total", "counter", "grams",
         "Location-based CO2e of the energy, at the grid factor in force when it was metered. For operations, not for reports.",
         WHO, "wattledger.emissions", "g", rows.emissions,
@@ -80,6 +90,11 @@ CATALOG: tuple[Metric, ...] = (
         "wattledger_water_litres_total", "counter", "litres",
         "Water evaporated for the energy. source: onsite (cooling), offsite (power plants).",
         (*WHO, "source"), "wattledger.water_litres", "", rows.water,
+    ),
+    Metric(
+        "wattledger_cost_total", "counter", "",
+        "Money for the energy, PUE included, at the tariff in force when it was metered. Absent where no tariff is set.",
+        (*WHO, "currency"), "wattledger.cost", "", rows.cost,
     ),
     Metric(
         "wattledger_tokens_total", "counter", "",
@@ -126,13 +141,19 @@ CATALOG: tuple[Metric, ...] = (
     ),
     Metric(
         "wattledger_grid_carbon_intensity_grams_per_kwh", "gauge", "grams_per_kwh",
-        "Carbon intensity of the grid, in force for the emissions above.",
+        "Carbon intensity of the grid. basis: average (in force for the emissions above), or marginal (what one kWh more would "
+        "emit: for decisions, never for an inventory).",
         ("grid_zone", "provider", "basis", "quality"), "wattledger.grid.carbon_intensity_grams_per_kwh", "", rows.grid,
     ),
     Metric(
         "wattledger_grid_carbon_intensity_age_seconds", "gauge", "seconds",
         "Age of the live figure above: time since the end of what it speaks of. Absent for an annual average.",
         ("grid_zone", "provider"), "wattledger.grid.carbon_intensity_age", "s", rows.grid_age,
+    ),
+    Metric(
+        "wattledger_grid_carbon_intensity_forecast_grams_per_kwh", "gauge", "grams_per_kwh",
+        "What the provider expects of the grid so many full hours from now; 01: the next hour. Absent where nobody forecasts.",
+        ("grid_zone", "provider", "hours_ahead"), "wattledger.grid.carbon_intensity_forecast_grams_per_kwh", "", rows.forecast,
     ),
     Metric(
         "wattledger_settled_emissions_grams", "gauge", "grams",

@@ -1,5 +1,7 @@
 """The nouns: what enters, what is decided, what is kept.  All frozen, nothing here knows a clock or a file.
 
+LONG: one vocabulary, to be read as one.
+
 Units last in every name: microjoules, microwatts and nanoseconds are ints, so that conservation is ``==``.
 The hot nouns are NamedTuples: a frozen slotted dataclass costs 2 ms of import each, and thousands are made a second.
 """
@@ -56,6 +58,16 @@ class PowerGauge(NamedTuple):
     at: Instant
     power_uw: int
     estimated: bool = False
+
+
+class Condition(NamedTuple):
+    """What a device says of itself beside its energy: its temperature (millidegrees Celsius) and the power limit in force, where
+    it tells.  To be looked at; no joule depends on it."""
+
+    device_id: str
+    at: Instant
+    temperature_mc: int | None = None
+    limit_uw: int | None = None
 
 
 class Activity(NamedTuple):
@@ -258,8 +270,8 @@ class Factor(NamedTuple):
 
 
 Sample = (
-    EnergyCounter | PowerGauge | Activity | Holding | Claim | Member | IdleFloor | Boundary | Work | Served | Request | Fault
-    | Resume | Factor
+    EnergyCounter | PowerGauge | Condition | Activity | Holding | Claim | Member | IdleFloor | Boundary | Work | Served | Request
+    | Fault | Resume | Factor
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from wattledger.core.model import (
     Batch,
     Boundary,
     Claim,
+    Condition,
     EnergyCounter,
     Factor,
     Fault,
@@ -107,6 +108,8 @@ class Pipeline:
                         self._hints[sample.device.id] = sample.power_uw
                     if sample.device.id not in counted:
                         self._read(sample)
+                case Condition():
+                    self.totals.conditions[sample.device_id] = sample
                 case Activity() | Holding() | Claim() | Member():
                     self._usage.take(sample)
                 case Boundary():

@@ -95,6 +95,24 @@ def water(snapshot: Snapshot) -> Iterator[Row]:
     return _by_who(snapshot, snapshot.water_l.items())
 
 
+def cost(snapshot: Snapshot) -> Iterator[Row]:
+    return _by_who(snapshot, snapshot.cost.items())
+
+
+def temperature(snapshot: Snapshot) -> Iterator[Row]:
+    for device_id, said in sorted(snapshot.conditions.items()):
+        if said.temperature_mc is not None and device_id in snapshot.devices:
+            yield (device_id, component(snapshot, device_id)), said.temperature_mc / 1000
+
+
+def power_limit(snapshot: Snapshot) -> Iterator[Row]:
+    """Only of what is inside nothing, as its power."""
+    for device_id, said in sorted(snapshot.conditions.items()):
+        device = snapshot.devices.get(device_id)
+        if said.limit_uw is not None and device is not None and device.inside is None:
+            yield (device_id, device.kind), joules(said.limit_uw)
+
+
 def _by_who(snapshot: Snapshot, pairs: Iterable[tuple[tuple[Any, ...], float]]) -> Iterator[Row]:
     sums: dict[tuple[str, ...], float] = {}
     for (workload, *more), value in pairs:
@@ -124,15 +142,19 @@ def requests(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def grid(snapshot: Snapshot) -> Iterator[Row]:
-    if snapshot.grid is not None:
-        grid = snapshot.grid
-        # Annual tables are averages; a marginal signal, when there is one, is a factor of another kind.
-        yield (grid.zone, grid.origin, "average", grid.quality), grid.value
+    for basis, grid in (("average", snapshot.grid), ("marginal", snapshot.marginal)):
+        if grid is not None:
+            yield (grid.zone, grid.origin, basis, grid.quality), grid.value
 
 
 def grid_age(snapshot: Snapshot) -> Iterator[Row]:
     if snapshot.grid is not None and snapshot.grid_age_s is not None:
         yield (snapshot.grid.zone, snapshot.grid.origin), snapshot.grid_age_s
+
+
+def forecast(snapshot: Snapshot) -> Iterator[Row]:
+    for hours, factor in sorted(snapshot.forecast.items()):
+        yield (factor.zone, factor.origin, f"{hours:02d}"), factor.value
 
 
 def settled(snapshot: Snapshot) -> Iterator[Row]:

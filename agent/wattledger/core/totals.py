@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from wattledger.core.model import RETIRED, Device, Factor, Method, Use, Work, Workload
+from wattledger.core.model import RETIRED, Condition, Device, Factor, Method, Use, Work, Workload
 from wattledger.core.pricing import grams
 from wattledger.core.units import joules, kwh
 
@@ -15,7 +15,7 @@ TokenKey = tuple[Workload, str, str, str]  # workload, component, method, kind
 RequestKey = tuple[Workload, str, str]  # workload, tenant, kind
 TOKEN_KINDS = ("prompt", "generated", "standby", "overhead")
 COUNTED = (  # a snapshot's counters
-    "energy_uj", "device_energy_uj", "subdevice_energy_uj", "retired_uj", "emissions_g", "work", "embodied_g", "water_l",
+    "energy_uj", "device_energy_uj", "subdevice_energy_uj", "retired_uj", "emissions_g", "work", "embodied_g", "water_l", "cost",
 )  # fmt: skip
 WATER = {"onsite": "water_onsite", "offsite": "water_offsite"}  # where it evaporates → kind of factor
 
@@ -43,7 +43,8 @@ class Sent(NamedTuple):
 
 class State(NamedTuple):
     """What a snapshot says beside sums: the grid in force and the age of its figure, sources, exporters, how late the tick began,
-    labels to export, and grams by (day, basis, state) as the ledger has them."""
+    labels to export, grams by (day, basis, state) as the ledger has them, the marginal intensity of now, and what a provider
+    expects of the grid by hours ahead."""
 
     grid: Factor | None = None
     health: Mapping[str, Health] = MappingProxyType({})
@@ -52,6 +53,8 @@ class State(NamedTuple):
     label_names: tuple[str, ...] = ()
     grid_age_s: float | None = None
     settled_g: Mapping[tuple[str, str, str], float] = MappingProxyType({})
+    marginal: Factor | None = None
+    forecast: Mapping[int, Factor] = MappingProxyType({})
 
 
 class Tokens(NamedTuple):
@@ -81,7 +84,7 @@ class Snapshot(NamedTuple):
 
     ``residual_uj`` compares two accumulators that never meet: what the meter measured and what attribution handed out.  It must
     read zero for every device.  ``retired_uj``: by device, what ended workloads used whose series are gone.  ``label_names``:
-    labels exported beside the contract's own.
+    labels exported beside the contract's own.  ``cost``: money by (workload, currency), at the tariffs in force.
     """
 
     devices: Mapping[str, Device]
@@ -103,6 +106,10 @@ class Snapshot(NamedTuple):
     tokens: Tokens = NO_TOKENS
     embodied_g: Mapping[Workload, float] = MappingProxyType({})
     water_l: Mapping[tuple[Workload, str], float] = MappingProxyType({})
+    cost: Mapping[tuple[Workload, str], float] = MappingProxyType({})
+    conditions: Mapping[str, Condition] = MappingProxyType({})
+    marginal: Factor | None = None
+    forecast: Mapping[int, Factor] = MappingProxyType({})
 
 
 class Totals:
@@ -117,6 +124,8 @@ class Totals:
         self.emissions_g: dict[Workload, float] = {}
         self.embodied_g: dict[Workload, float] = {}
         self.water_l: dict[tuple[Workload, str], float] = {}
+        self.cost: dict[tuple[Workload, str], float] = {}
+        self.conditions: dict[str, Condition] = {}  # what each device said of itself last
         self.work: dict[Workload, Work] = {}
         self.retired_uj: dict[str, int] = {}
         self.tokens: Tokens | None = None  # of an agent beside serving engines; replaced each cell, never mutated
@@ -131,7 +140,7 @@ class Totals:
         self.embodied_g[workload] = self.embodied_g.get(workload, 0.0) + grams
 
     def price(self, energy_uj: Mapping[Workload, int], factors: Mapping[str, Factor]) -> None:
-        """What a cell's energy came to by workload, at the factors in force: grams, and litres where they are known."""
+        """What a cell's energy came to by workload, at the factors in force: grams, and litres and money where they are known."""
         grid, pue = factors.get("grid"), factors["pue"].value if "pue" in factors else 1.0
         if grid is not None:
             for workload, uj in energy_uj.items():
@@ -143,6 +152,11 @@ class Totals:
                 for workload, uj in energy_uj.items():
                     key = workload, source
                     self.water_l[key] = self.water_l.get(key, 0.0) + kwh(joules(uj)) * each
+        tariff = factors.get("tariff")
+        if tariff is not None and tariff.quality != "unknown":
+            currency, each = tariff.unit.partition("/")[0], tariff.value * pue  # the building is paid for, too
+            for workload, uj in energy_uj.items():
+                self.cost[workload, currency] = self.cost.get((workload, currency), 0.0) + kwh(joules(uj)) * each
 
     def add_work(self, work: Work) -> None:
         """Tokens and requests, by workload."""
@@ -157,6 +171,7 @@ class Totals:
         for device, age_ns in ages_ns.items():
             if age_ns > max(STALE_NS, 2 * cell_ns):
                 self.power_uw.pop(device, None)
+                self.conditions.pop(device, None)
 
     def retire(self, gone: Collection[Workload]) -> None:
         """Workloads that ended long ago lose their series; their sums stay: joules by device, the rest under ``(retired)``."""
@@ -167,12 +182,11 @@ class Totals:
             for sums in (self.emissions_g, self.embodied_g):
                 if workload in sums:
                     sums[RETIRED] = sums.get(RETIRED, 0.0) + sums.pop(workload)
-            for source in WATER:
-                litres = self.water_l.pop((workload, source), None)
-                if litres is not None:
-                    self.water_l[RETIRED, source] = self.water_l.get((RETIRED, source), 0.0) + litres
             if workload in self.work:
                 self.add_work(self.work.pop(workload)._replace(workload=RETIRED))
+        for of in (self.water_l, self.cost):
+            for workload, what in [key for key in of if key[0] in ended]:
+                of[RETIRED, what] = of.get((RETIRED, what), 0.0) + of.pop((workload, what))
 
     def residual_uj(self) -> dict[str, int]:
         """Per device: measured minus handed out."""
@@ -207,6 +221,10 @@ class Totals:
             self.tokens or NO_TOKENS,
             dict(self.embodied_g),
             dict(self.water_l),
+            dict(self.cost),
+            dict(self.conditions),
+            state.marginal,
+            state.forecast,
         )
 
 
@@ -225,6 +243,7 @@ def led_in(before: Snapshot, now: Snapshot) -> Snapshot:
         emissions_g={**dict.fromkeys(now.emissions_g, 0.0), **before.emissions_g},
         embodied_g={**dict.fromkeys(now.embodied_g, 0.0), **before.embodied_g},
         water_l={**dict.fromkeys(now.water_l, 0.0), **before.water_l},
+        cost={**dict.fromkeys(now.cost, 0.0), **before.cost},
         work={**{workload: Work(workload, work.at) for workload, work in now.work.items()}, **before.work},
         tokens=now.tokens._replace(
             token_uj={**dict.fromkeys(now.tokens.token_uj, 0), **before.tokens.token_uj},

@@ -170,7 +170,7 @@ def agent(environ: Mapping[str, str] | None = None) -> Agent | None:
     listen = (os.environ if environ is None else environ).get("WATTLEDGER_AGENT_LISTEN")
     at = DEFAULT_LISTEN if listen is None else listen.strip()
     known = _agents.get(at)
-    if at not in _agents or (known is not None and known.stopped):  # what was stopped sends nothing more: who asks anew gets a new one
+    if at not in _agents or (known is not None and known.stopped):  # one that was stopped sends nothing more
         if not _agents and hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_forked)
         _agents[at] = _opened(at, named=listen is not None)

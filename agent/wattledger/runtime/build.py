@@ -112,7 +112,7 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
 
     Raises ConfigError for words that are wrong; a sensor that is not there is a reason in ``absent``, never an error.
     """
-    live = LivePrices(config, environ, zone, lambda samples: sampler.put(samples))
+    live = LivePrices(config, environ, zone, lambda samples: sampler.put(samples), ahead=plan.scope.is_node)
     pipeline = Pipeline(plan.series, own_only=not plan.scope.is_node and (plan.books is None or plan.books.own is None))
     agent_threads: list[int] = []
     scope = plan.scope

@@ -25,13 +25,20 @@ GRID = ("grid", "upstream")  # kinds of factor that a feed speaks of
 class LivePrices:
     """State: the price list as configured and what has taken its place since, the feed, the tariff and when its rate ends.
 
-    ``put`` hands factors to the sampler.  Raises ConfigError with one line for words that are wrong.
+    ``put`` hands factors to the sampler; ``ahead``: somebody looks at what the grid is to be.  Raises ConfigError with one line
+    for words that are wrong.
     """
 
     def __init__(
-        self, config: Config, environ: Mapping[str, str], zone: str | None, put: Callable[[Iterable[Sample]], None]
+        self,
+        config: Config,
+        environ: Mapping[str, str],
+        zone: str | None,
+        put: Callable[[Iterable[Sample]], None],
+        *,
+        ahead: bool = False,
     ) -> None:
-        self._put, self._environ, self._zone = put, environ, zone
+        self._put, self._environ, self._zone, self._ahead = put, environ, zone, ahead
         self._feed: Feed | None = None
         self._feeds = 0  # how many there were: what one that was stopped still says is not heard
         self._money: dict[str, Factor] = {}
@@ -69,6 +76,10 @@ class LivePrices:
             return None
         return float(standing.age_s(clock.now().wall_ns // NS_PER_S))
 
+    def outlook(self) -> tuple[Factor | None, Mapping[int, Factor]]:
+        """The grid's marginal intensity of now and what is expected of it by full hours ahead, where somebody says so."""
+        return (None, {}) if self._feed is None else self._feed.outlook()
+
     # --- the grid ---------------------------------------------------------------------------------------------------------
 
     def follow(
@@ -86,7 +97,7 @@ class LivePrices:
 
         zone = self._base.factors["grid"].zone
         stands = partial(self._stands, self._feeds)
-        outlets = Outlets(learnt, stands) if say is None else Outlets(learnt, stands, say)
+        outlets = Outlets(learnt, stands, ahead=self._ahead) if say is None else Outlets(learnt, stands, say, self._ahead)
         place = None if zone == "WORLD" else zone
         doubt_g95 = self._base.doubt_g95
         self._feed = feed_of(self._config, self._environ, outlets, zone=place, known=known(), doubt_g95=doubt_g95)

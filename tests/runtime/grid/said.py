@@ -28,6 +28,8 @@ class Scripted:
         self.asked: list[tuple[int, int]] = []
         self.facts: list[IntensityFact] = []
         self.failure: Exception | None = None
+        self.coming: list[IntensityFact] | Exception = []
+        self.expected = 0  # how often it was asked for that
         self._zones = zones
 
     def __call__(self, place: GridPlace) -> "Scripted":
@@ -43,7 +45,10 @@ class Scripted:
         return [fact for fact in self.facts if fact.start_s < end_s and fact.start_s + fact.length_s > start_s]
 
     def forecast(self, zone: str, now_s: int) -> list[IntensityFact]:
-        return []
+        self.expected += 1
+        if isinstance(self.coming, Exception):
+            raise self.coming
+        return [fact for fact in self.coming if fact.start_s + fact.length_s > now_s]
 
 
 class Clock:
@@ -75,4 +80,4 @@ class Ears:
                 raise self.full
             self.learnt += facts
 
-        return Outlets(keep, lambda factors, notes: self.stood.append(tuple(factors)), self.lines.append)
+        return Outlets(keep, lambda factors, notes: self.stood.append(tuple(factors)), self.lines.append, ahead=True)

@@ -8,21 +8,24 @@ import random
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from wattledger.core.facts import IntensityFact
 from wattledger.core.model import Factor, Instant
-from wattledger.core.ports import GridProvider, Now
+from wattledger.core.ports import GridProvider, Now, SourceFailed, SourceGone
 from wattledger.runtime import clock
 from wattledger.runtime.config import Config
 from wattledger.runtime.grid.asking import Asked, Asking, Rand, Say
+from wattledger.runtime.grid.best import by_hour
 from wattledger.runtime.grid.learning import Learnt, span
 from wattledger.runtime.grid.providers import open_providers
-from wattledger.runtime.grid.standing import HOUR_S, Rules, Standing, Step, Table, in_force, is_live, table_of
+from wattledger.runtime.grid.standing import HOUR_S, Rules, Standing, Step, Table, in_force, is_live, seen, table_of
 from wattledger.runtime.warn import warn_once
 
 LOOK_S = 60.0  # a slot may end while nobody answers: what is in force is judged anew so often
-SWEEP_S = 3_600.0  # between two questions for all that is not settled
+SWEEP_S = 3_600.0  # between two questions for all that is not settled, and for what is expected
+MOST_AHEAD = 24  # hours
 
 Told = Callable[[Sequence[IntensityFact]], None]
 Stands = Callable[[Sequence[Factor], Sequence[str]], None]
@@ -46,16 +49,27 @@ class Outlets(NamedTuple):
     """Who is told.  All are called on the refresher's thread (``start`` and ``refresh_once`` call them on the caller's, too).
 
     ``learnt`` gets facts that are new or changed, to be kept; if it raises, they are handed over again.  ``in_force`` gets all the
-    grid's factors (``grid``, and ``upstream`` where the annual table has the pair) whenever they change.
+    grid's factors (``grid``, and ``upstream`` where the annual table has the pair) whenever they change.  ``ahead``: somebody looks
+    at what is to come, so it is asked for.
     """
 
     learnt: Told
     in_force: Stands
     say: Say = lambda line: warn_once(line, line)
+    ahead: bool = False
+
+
+class Outlook(NamedTuple):
+    """Beside what is in force: ``marginal``, what one kWh more emits just now; ``ahead``, what the first provider that forecasts
+    expects of each full hour to come, by hours from now (1: the next one)."""
+
+    marginal: Factor | None = None
+    ahead: Mapping[int, Factor] = MappingProxyType({})
 
 
 class Feed:
-    """State: what has been learnt and not yet handed over, what is in force, and the patience with each provider."""
+    """State: what has been learnt and not yet handed over, what is in force, what is expected and when that was asked, and the
+    patience with each provider."""
 
     def __init__(
         self, plan: Plan, outlets: Outlets, known: Iterable[IntensityFact] = (), *, now: Now = clock.now, rand: Rand = random.random
@@ -66,6 +80,9 @@ class Feed:
         self._asking = [Asking(p, plan.period_s, say=outlets.say, rand=rand) for p in plan.providers if self._covers(p)]
         self._licences = {asking.provider.name: asking.provider.licence for asking in self._asking}
         self._tables: dict[int, Table] = {}
+        self._expected: Sequence[IntensityFact] = ()
+        self._expected_s = 0
+        self._outlook = Outlook()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._told: Sequence[Factor] | None = None
@@ -80,6 +97,24 @@ class Feed:
     def current(self) -> Standing:
         """What is in force, as judged last; never blocks."""
         return self._standing
+
+    def outlook(self) -> Outlook:
+        """What is known beside what is in force, as judged last; never blocks."""
+        return self._outlook
+
+    def _marginal(self, now_s: int) -> Factor | None:
+        live = [f for f in self._learnt if f.signal == "marginal" and is_live(f, now_s, self._grace_s())]
+        best = max(live, key=lambda fact: fact.start_s, default=None)
+        return None if best is None else seen(best, "live-estimated" if best.estimated or best.forecast else "live")
+
+    def _ahead(self, now_s: int) -> Mapping[int, Factor]:
+        hour_s = now_s // HOUR_S * HOUR_S
+        hours = {at_s: value for at_s, value in by_hour(self._expected).items() if hour_s < at_s <= hour_s + MOST_AHEAD * HOUR_S}
+        if not hours:
+            return {}
+        one = self._expected[0]
+        facts = {at_s: one._replace(start_s=at_s, length_s=HOUR_S, ug_per_kwh=round(value)) for at_s, value in hours.items()}
+        return {(at_s - hour_s) // HOUR_S: seen(fact, "forecast") for at_s, fact in sorted(facts.items())}
 
     def health(self) -> list[Asked]:
         """How it went with each provider."""
@@ -109,6 +144,9 @@ class Feed:
                 if asking.provider.signal == signal and self._round(asking):
                     break  # the first that speaks of now will do; the next in line are left in peace
         now_s = _wall_s(self._now())
+        if self._outlets.ahead and now_s - self._expected_s >= SWEEP_S:
+            self._expected_s, self._expected = now_s, self._expect(now_s)
+        self._outlook = Outlook(self._marginal(now_s), self._ahead(now_s))
         self._hand_over()
         self._publish(now_s)
         self._say_step()
@@ -133,6 +171,22 @@ class Feed:
                 asking.swept_s = _mono_s(at) if whole else asking.swept_s
                 self._owed += self._learnt.add(facts)
         return not asking.stopped and self._is_live(asking, _wall_s(at))
+
+    def _expect(self, now_s: int) -> Sequence[IntensityFact]:
+        """Once an hour: what is to come, by the first that says."""
+        for asking in self._asking:
+            if asking.stopped or asking.provider.signal != "average" or self._over.is_set():
+                continue
+            try:
+                found = [f for f in asking.provider.forecast(self._plan.zone, now_s) if f.signal == "average"]
+            except (SourceFailed, SourceGone):
+                continue  # who cannot be reached is said by the question for now
+            except Exception as bug:
+                self._outlets.say(f"grid {asking.provider.name}: its forecast cannot be read: {bug!r}")
+                continue
+            if found:
+                return found
+        return ()
 
     def _span(self, provider: GridProvider, now_s: int, whole: bool) -> tuple[int, int]:
         until_s = self._learnt.known_until_s(provider.name)

@@ -155,6 +155,14 @@ def _factor(fact: IntensityFact, now_s: int, rules: Rules) -> Factor:
     )
 
 
+def seen(fact: IntensityFact, quality: str) -> Factor:
+    """A fact to be looked at, of a signal or a time that prices nothing."""
+    times = instant(fact.start_s), instant(end_s(fact))
+    value = fact.ug_per_kwh / 1e6
+    g95 = FORECAST_G95 if fact.forecast else LIVE_G95["live-estimated" if fact.estimated else "live"]
+    return Factor("grid", fact.zone, value, "gCO2e/kWh", fact.boundary, fact.provider, fact.version, quality, g95, *times)
+
+
 def instant(at_s: int) -> str:
     """ISO, UTC."""
     return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

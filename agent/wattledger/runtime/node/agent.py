@@ -183,7 +183,7 @@ class Agent:
         health = {name: Health(False, 0.0, 1, why) for name, why in session.opened.missed().items()}
         health |= {runner.source.name: runner.health() for runner in sampler.runners}
         late_s, age_s = sampler.late_ns / 1e9, session.live.grid_age_s()
-        state = State(health=health, late_s=late_s, grid_age_s=age_s, settled_g=session.settled_g)
+        state = State(None, health, {}, late_s, (), age_s, session.settled_g, *session.live.outlook())
         self.publisher.publish(pipeline, state, clock.now())
         if self._control is not None:
             self._control.closed(step, pipeline)

@@ -19,8 +19,8 @@ USUAL_REFRESH_NS = 100_000_000
 
 class Gpu:
     """State: the driver's handle and what hangs on it (void after a reload), the gate over its power sensor, the account of its
-    processes: who sat where at the last look (``seats``) and up to when their use was told (``seen_us``), and what was said of
-    its slices.
+    processes: who sat where at the last look (``seats``) and up to when their use was told (``seen_us``), what was said of its
+    slices, and when its condition was told.
 
     ``device`` is what the energy register counts and ``board`` what the power sensor sees.  They are one, but on a
     Grace Hopper: there the register is the whole module's (GPU, Grace, memory: Zeus#172), and the GPU, read by power,
@@ -40,6 +40,7 @@ class Gpu:
         self.gate = Gate()
         self.doubted = False
         self.gone = False
+        self.told_at_ns = -(1 << 62)  # when its temperature and limit were said: never
         self.seats: Seats = {}
         self.seen_us: dict[str, int] = {}
         self._said: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from wattledger.core.model import Device, EnergyCounter, Fault, Instant, PowerGauge, Sample
+from wattledger.core.model import Condition, Device, EnergyCounter, Fault, Instant, PowerGauge, Sample
 from wattledger.core.ports import Host, Now, SourceFailed, SourceGone
 from wattledger.sources.nvml.driver import Conditions, Driver, NvmlError
 from wattledger.sources.nvml.gpu import Gpu
@@ -13,6 +13,7 @@ from wattledger.sources.nvml.sanity import Reading, expected_uw, judge
 # A card without a register is read this often while a span is open: the sensors of Pascal and older refresh every 15
 # to 100 ms.
 POLL_NS = 20_000_000
+TOLD_NS = 10_000_000_000  # between two looks at temperature and power limit
 
 NO_PIDS = "PID namespace: the driver's process ids are not ours, so this run is said to use and hold every visible GPU"
 NO_NAMES = "PID namespace: the driver's process ids are not ours, so nobody is said to use a GPU; run with hostPID, or --pid=host"
@@ -124,7 +125,7 @@ class NvmlSource:
     def _look(self, gpu: Gpu, now: Now, full: bool, *, survey: bool) -> list[Sample]:
         """Power, and with ``full`` the processes; its slices are listed anew in a survey."""
         samples: list[Sample] = []
-        parts = [self._power, *([self._slices] if survey else ()), *([self._processes.look] if full else ())]
+        parts = [self._power, *([self._slices] if survey else ()), *([self._condition, self._processes.look] if full else ())]
         for part in parts:
             at = now()
             try:
@@ -136,6 +137,16 @@ class NvmlSource:
     def _slices(self, gpu: Gpu, at: Instant) -> list[Sample]:
         gpu.relist(self._driver)
         return []
+
+    def _condition(self, gpu: Gpu, at: Instant) -> list[Sample]:
+        """For who looks at a node; a program has no use for it."""
+        if not self._steady or at.mono_ns < gpu.told_at_ns + TOLD_NS:
+            return []
+        gpu.told_at_ns = at.mono_ns
+        limit_uw, temperature_c = self._driver.limit_uw(gpu.handle), self._driver.conditions(gpu.handle).temperature_c
+        if limit_uw != gpu.limit_uw:
+            gpu.relimit(limit_uw)
+        return [Condition(gpu.board.id, at, None if temperature_c is None else temperature_c * 1000, limit_uw)]
 
     def _power(self, gpu: Gpu, at: Instant) -> list[Sample]:
         if not gpu.powered:

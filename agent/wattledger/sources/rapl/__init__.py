@@ -20,7 +20,7 @@ def open(host: Host) -> Source:
     # A zone that fails for another reason than permission may come back: Powercap tries it again.
     zones = [zone for zone in scan(host) if not zone.denied and zone.error != errno.ENOENT]
     if powercap_suffices(zones):
-        return Powercap(zones)
+        return Powercap(zones, steady=bool(host.options.get("steady")))
     from wattledger.sources.rapl.perf import Perf, attempt  # with fractions and platform: 5 ms that most hosts save
 
     opened, _ = attempt(host)
@@ -29,7 +29,7 @@ def open(host: Host) -> Source:
     for fd, _ in opened:
         os.close(fd)
     # Reading once more than the scan did: a single failed read at the start must not cost the whole run.
-    source = Powercap(zones)
+    source = Powercap(zones, steady=bool(host.options.get("steady")))
     if source.devices():
         return source
     problem = next(finding for finding in examine(host) if finding.state != "usable")

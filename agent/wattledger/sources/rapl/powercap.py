@@ -4,16 +4,17 @@ import errno
 import os
 from collections.abc import Iterable, Sequence
 
-from wattledger.core.model import Device, EnergyCounter, Fault, Sample
+from wattledger.core.model import Condition, Device, EnergyCounter, Fault, Instant, Sample
 from wattledger.core.ports import Now, SourceFailed
-from wattledger.sources.rapl.zones import Zone, text
+from wattledger.sources.rapl.zones import Zone, limit_uw, text
 
 ASSUMED_CAP_UW = 1_000_000_000  # no socket draws a kilowatt; it only sets how often an unbounded register is read
+LIMITS_NS = 60_000_000_000  # between two looks at the power limits
 GONE = (errno.ENODEV, errno.ENXIO, errno.ENOENT, errno.EBADF, errno.ESTALE)
 
 
 class Powercap:
-    """Mutable state: which zones are open and which are lost.  One thread at a time reads it (the sampler's lock).
+    """Mutable state: which zones are open, which are lost, and when limits were told.  One thread reads it (the sampler's lock).
 
     A zone that fails once is a ``Fault`` and no reading; one whose file is gone is dropped, and tried again at each
     full read, since a driver reload brings it back.
@@ -22,7 +23,9 @@ class Powercap:
     name = "rapl"
     edge = True
 
-    def __init__(self, zones: Iterable[Zone]) -> None:
+    def __init__(self, zones: Iterable[Zone], *, steady: bool = False) -> None:
+        self._steady = steady  # an agent's: somebody looks at its limits
+        self._limits_at_ns: int | None = None
         self._lost: list[Zone] = list(zones)
         self._open: tuple[tuple[int, Device, int | None, Zone], ...] = ()
         self.period_ns = _period_ns(self._lost)
@@ -49,7 +52,15 @@ class Powercap:
                     self._drop(fd, closed=error.errno == errno.EBADF)
             except ValueError:
                 samples.append(Fault(self.name, device.id, at, f"{zone.path}: not a number", False))
-        return samples
+        return samples + self._limits(now()) if full and self._steady else samples
+
+    def _limits(self, at: Instant) -> list[Sample]:
+        """What each socket may draw, once a minute."""
+        if self._limits_at_ns is not None and at.mono_ns - self._limits_at_ns < LIMITS_NS:
+            return []
+        self._limits_at_ns = at.mono_ns
+        found = ((device, limit_uw(zone.folder)) for _, device, _, zone in self._open if device.inside is None)
+        return [Condition(device.id, at, None, limit) for device, limit in found if limit is not None]
 
     def close(self) -> None:
         for fd, *_ in self._open:

@@ -203,6 +203,15 @@ def _cap_uw(folder: str) -> int | None:
     return bound_uw
 
 
+def limit_uw(folder: str) -> int | None:
+    """The power limit in force over the long term (PL1); ``None`` where there is none, or limits are off."""
+    for index in range(3):
+        if text(f"{folder}/constraint_{index}_name") == "long_term" and number(f"{folder}/enabled") != 0:
+            limit = number(f"{folder}/constraint_{index}_power_limit_uw")
+            return limit if limit and limit < NO_LIMIT_UW else None
+    return None
+
+
 def _nest(zones: Iterable[Zone], *, vendor: str) -> list[Zone]:
     """Put each die that mirrors another of its socket inside that one."""
     nested: list[Zone] = []
