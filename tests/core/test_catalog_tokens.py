@@ -48,3 +48,9 @@ def test_an_engine_that_counts_no_requests_has_no_row_of_none() -> None:
     totals.tokens = Tokens(engines={"a:1": Workload("told"), "a:2": Workload("untold"), "a:3": Workload("silent")})
     found = {labels[0]: n for labels, n in rows.requests(totals.snapshot(State()))}
     assert found == {"told": 3, "program": 0}
+
+
+def test_prices_of_a_job_with_and_without_a_model_stand_side_by_side() -> None:
+    """A model that is not known does not compare with one that is."""
+    told = {(Workload("serve", model), "prompt", "value"): 1.0 for model in (None, "m")}
+    assert [labels[1] for labels, _ in rows.token_price(shown(Tokens(token_price=told)))] == ["", "m"]

@@ -98,3 +98,12 @@ def test_a_new_series_is_shown_at_zero_before_it_grows() -> None:
     assert shown.emissions_g == {JOBS[1]: 0.0}
     assert sum(shown.energy_uj.values()) == sum(shown.device_energy_uj.values())
     assert led_in(shown, now) is now
+
+
+def test_two_that_end_together_need_not_compare() -> None:
+    """A job whose model was not known at first, and the same with it."""
+    series = Series(10, 100)
+    pair = [Workload("job", None), Workload("job", "m"), Workload("job", None, (("team", "x"),))]
+    for workload in pair:
+        series.of(workload, 1)
+    assert series.ended(200, set) == [pair[0], pair[2], pair[1]]

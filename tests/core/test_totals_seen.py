@@ -84,3 +84,13 @@ def test_what_is_expected_is_named_by_the_hours_until_then() -> None:
     found = Totals().snapshot(State(grid, forecast=ahead))
     name = "wattledger_grid_carbon_intensity_forecast_grams_per_kwh"
     assert [(labels[2], value) for labels, value in rows(name, found)] == [("01", 301.0), ("02", 302.0), ("10", 310.0)]
+
+
+def test_a_bmc_that_answers_each_ten_seconds_is_not_silent_between() -> None:
+    totals, bmc = Totals(), GPU._replace(id="redfish:1", kind="node", inside="(parts)")
+    totals.devices[bmc.id] = bmc
+    totals.power_uw[bmc.id] = 900_000_000
+    totals.silence({bmc.id: 11_000_000_000}, 1_000_000_000)
+    assert bmc.id in totals.power_uw
+    totals.silence({bmc.id: 31_000_000_000}, 1_000_000_000)
+    assert bmc.id not in totals.power_uw

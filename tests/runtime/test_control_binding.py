@@ -91,3 +91,15 @@ def test_a_folder_that_cannot_be_made_is_one_line(folder: Path) -> None:
         Binding(str(folder))
     assert Path(f"{folder}.lock").exists()
     Path(f"{folder}.lock").unlink()
+
+
+@pytest.mark.parametrize("before", [None, 0o666])
+def test_nobody_else_may_hold_the_lock(folder: Path, before: int | None) -> None:
+    """flock needs no right to write: who can open the file can keep every agent from starting."""
+    path = folder / "a.sock"
+    lock = Path(f"{path}.lock")
+    if before is not None:
+        lock.touch()
+        lock.chmod(before)
+    Binding(str(path)).close()
+    assert stat.S_IMODE(lock.stat().st_mode) == 0o600

@@ -1,5 +1,6 @@
 """Which rank of a job this is, and what the machine is called."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -48,3 +49,11 @@ def test_a_place_without_procfs_has_no_pid_namespaces(tmp_path: Path) -> None:
     (tmp_path / "self" / "ns" / "pid").symlink_to("pid:[4026532000]")
     assert not host.pids_match(str(tmp_path))
     assert not host.is_virtual(str(tmp_path))
+
+
+def test_a_process_bears_the_number_that_the_mounted_procfs_gives_it(tmp_path: Path) -> None:
+    """A pod sees the host's processes at /host/proc, and itself there under another number."""
+    (tmp_path / "self").symlink_to("4242")
+    assert host.own_pid(str(tmp_path)) == 4242
+    assert host.own_pid("/proc") == os.getpid()
+    assert host.own_pid(str(tmp_path / "nothing")) == os.getpid()

@@ -107,6 +107,11 @@ class Workload(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
 
 
+def by_name(workload: Workload) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    """To sort by: a model that is not known does not compare with one that is."""
+    return workload.job, workload.model or "", workload.labels
+
+
 IDLE = Workload("(idle)")
 UNATTRIBUTED = Workload("(unattributed)")
 RETIRED = Workload("(retired)")

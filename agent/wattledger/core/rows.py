@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from wattledger.core.model import Device, Instant, Work, Workload
+from wattledger.core.model import Device, Instant, Work, Workload, by_name
 from wattledger.core.totals import DeviceKey, Snapshot
 from wattledger.core.version import __version__
 
@@ -224,8 +224,9 @@ def token_emissions(snapshot: Snapshot) -> Iterator[Row]:
 def token_price(snapshot: Snapshot) -> Iterator[Row]:
     """Of workloads that differ in labels not exported, the first by name: prices have no sum."""
     found: dict[tuple[str, ...], float] = {}
-    for (workload, kind, bound), price in sorted(snapshot.tokens.token_price.items()):
-        found.setdefault(who(workload, kind, bound, extra=snapshot.label_names), price)
+    known = snapshot.tokens.token_price
+    for workload, kind, bound in sorted(known, key=lambda key: (by_name(key[0]), *key[1:])):
+        found.setdefault(who(workload, kind, bound, extra=snapshot.label_names), known[workload, kind, bound])
     return iter(sorted(found.items()))
 
 

@@ -7,7 +7,7 @@ workload used goes, whole, to the retired sums.
 
 from collections.abc import Callable, Collection
 
-from wattledger.core.model import OTHER, RESERVED, Workload
+from wattledger.core.model import OTHER, RESERVED, Workload, by_name
 
 FOLDED_PER_SERIES = 10  # how many folded names are remembered; beyond that a name is folded each time anew
 REMEMBERED = 256  # names whose short form is not worked out again, beside two for each that is known
@@ -77,7 +77,7 @@ class Series:
         for workload in due & here:
             (self._own if workload in self._own else self._folded)[workload] = at_ns
         gone = due - here
-        retired = sorted(w for w in gone if self._own.pop(w, None) is not None)
+        retired = sorted((w for w in gone if self._own.pop(w, None) is not None), key=by_name)
         for workload in gone:
             self._folded.pop(workload, None)
         return retired

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 from wattledger.core.model import RETIRED, Condition, Device, Factor, Method, Use, Work, Workload
 from wattledger.core.pricing import grams
-from wattledger.core.units import joules, kwh
+from wattledger.core.units import NS_PER_S, joules, kwh
 
 EnergyKey = tuple[Workload, str, Method, Use]
+ShareKey = tuple[Workload, str, Use]  # by whatever method
 DeviceKey = tuple[str, Method]
 STALE_NS = 5_000_000_000  # a power that is older, and older than two cells, is not what a device draws
+STALE_NODE_NS = 30_000_000_000  # a BMC answers each ten seconds
 TokenKey = tuple[Workload, str, str, str]  # workload, component, method, kind
 RequestKey = tuple[Workload, str, str]  # workload, tenant, kind
 TOKEN_KINDS = ("prompt", "generated", "standby", "overhead")
@@ -85,6 +87,7 @@ class Snapshot(NamedTuple):
     ``residual_uj`` compares two accumulators that never meet: what the meter measured and what attribution handed out.  It must
     read zero for every device.  ``retired_uj``: by device, what ended workloads used whose series are gone.  ``label_names``:
     labels exported beside the contract's own.  ``cost``: money by (workload, currency), at the tariffs in force.
+    ``share_uw``: mean power of late by (workload, device, use); only where somebody asked for it (``powered``).
     """
 
     devices: Mapping[str, Device]
@@ -110,6 +113,7 @@ class Snapshot(NamedTuple):
     conditions: Mapping[str, Condition] = MappingProxyType({})
     marginal: Factor | None = None
     forecast: Mapping[int, Factor] = MappingProxyType({})
+    share_uw: Mapping[ShareKey, int] = MappingProxyType({})
 
 
 class Totals:
@@ -169,7 +173,8 @@ class Totals:
     def silence(self, ages_ns: Mapping[str, int], cell_ns: int) -> None:
         """Devices that were last read so long ago draw nobody knows what: no power, rather than their last."""
         for device, age_ns in ages_ns.items():
-            if age_ns > max(STALE_NS, 2 * cell_ns):
+            node = device in self.devices and self.devices[device].kind == "node"
+            if age_ns > max(STALE_NODE_NS if node else STALE_NS, 2 * cell_ns):
                 self.power_uw.pop(device, None)
                 self.conditions.pop(device, None)
 
@@ -254,6 +259,15 @@ def led_in(before: Snapshot, now: Snapshot) -> Snapshot:
         ),
         residual_uj=before.residual_uj,
     )
+
+
+def powered(before: Snapshot, now: Snapshot, elapsed_ns: int) -> Snapshot:
+    """``now`` with the mean power of each share since ``before``; what ended meanwhile has none."""
+    sums: dict[ShareKey, int] = {}
+    for key, uj in now.energy_uj.items():
+        workload, device, _, use = key
+        sums[workload, device, use] = sums.get((workload, device, use), 0) + uj - before.energy_uj.get(key, 0)
+    return now._replace(share_uw={key: uj * NS_PER_S // elapsed_ns for key, uj in sums.items()})
 
 
 def _knows(before: Tokens, now: Tokens) -> bool:

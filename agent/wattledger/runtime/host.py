@@ -49,6 +49,14 @@ def pids_match(procfs: str) -> bool:
         return not Path(procfs, "self").exists()  # no procfs: no PID namespaces either
 
 
+def own_pid(procfs: str) -> int:
+    """This process as ``procfs`` numbers it: a container may have the host's, where it bears another number than its own."""
+    try:
+        return int(os.readlink(f"{procfs}/self"))
+    except (OSError, ValueError):
+        return os.getpid()
+
+
 def launcher_pid(environ: Mapping[str, str]) -> int | None:
     """The process whose tree holds every rank of this node: the leader's parent, unless that is the system itself."""
     parent = os.getppid()

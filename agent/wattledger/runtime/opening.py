@@ -34,7 +34,9 @@ BUILTIN = {
     "portable": "wattledger.sources.portable",
     "estimate": "wattledger.sources.estimate",
 }
-DEMO = {"demo": "wattledger.sources.demo"}
+DEMO_SOURCE = "wattledger.sources.demo"
+DEMO_NAMES = ("demo_nvml", "demo_rapl", "demo_redfish", "demo_cgroup", "demo_kubernetes", "demo_slurm", "demo_engines")
+DEMO = dict.fromkeys(DEMO_NAMES, DEMO_SOURCE)
 WITNESSES = ("procfs", "portable")  # who used what, of a program: they need a process to watch
 NODE = ("redfish", "ipmi", "promquery", "cgroup", "kubernetes", "slurm", "engines")  # of a whole node: the agent's
 DRIVERS = ("nvml", "amdsmi")  # calls into them may never come back
@@ -69,7 +71,8 @@ class Scope(NamedTuple):
 
 
 class Opened:
-    """Opens sources one by one.  State: those that are open, why the rest is absent, and who of these refuses or has been lost."""
+    """Opens sources one by one.  State: those that are open, why the rest is absent, and who of these refuses or has been lost;
+    of a made-up node, the show that all of its sources play."""
 
     def __init__(self, config: Config, environ: Mapping[str, str], scope: Scope, agent_threads: list[int]) -> None:
         self.config, self._environ, self._scope = config, environ, scope
@@ -78,6 +81,7 @@ class Opened:
         self._table = DEMO if scope.demo else BUILTIN
         self._open: dict[str, Source] = {}
         self._fetch: Fetch | None = None
+        self._show: Any = None
         self.absent: dict[str, str] = {}
         self._refused: set[str] = set()
         self._lost: set[str] = set()
@@ -187,8 +191,10 @@ class Opened:
             str(self.config["paths.sysfs"]), procfs, environ, roots, host.pids_match(procfs), options, self._fetcher(name)
         )
         options["measured"] = self._measured()
+        if name in DEMO:
+            options |= {"plays": name, "show": self._shown()}
         if scope.is_node:
-            options |= {"steady": True, "clients": scope.clients, "agent_pid": scope.agent_pid}
+            options |= {"steady": True, "clients": scope.clients, "agent_pid": scope.agent_pid, "listed_pid": os.getpid()}
         if name in WITNESSES and not scope.is_node:
             options["workload"] = scope.tree
             options["agent_threads"] = lambda: tuple(self._agent_threads)
@@ -198,6 +204,13 @@ class Opened:
             witness = "procfs" if os.path.exists(f"{procfs}/stat") else "portable"
             options["load"] = importlib.import_module(BUILTIN[witness]).load(place)
         return place
+
+    def _shown(self) -> Any:
+        if self._show is None:
+            from wattledger.runtime.capture import load  # nobody else needs it here
+
+            self._show = importlib.import_module(DEMO_SOURCE).show(load)
+        return self._show
 
     def _fetcher(self, name: str) -> Fetch:
         """Only a node's own sources have business on a network."""

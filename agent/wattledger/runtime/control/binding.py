@@ -56,13 +56,15 @@ def _listening(path: str) -> socket.socket:
 
 
 def _locked(path: str) -> int:
-    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Not to be opened by others: whoever may read a file may lock it, and so keep every agent from starting.
+    lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = os.read(lock, 32).decode("ascii", "replace").strip()
         os.close(lock)
         raise ControlError(f"{path}: another agent holds it (process {holder or 'unknown'})") from None
+    os.fchmod(lock, 0o600)  # of an older version
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from email.message import Message
 from typing import Any
 
-from wattledger.core.model import Workload
+from wattledger.core.model import Workload, by_name
 from wattledger.core.pricing import grams
 from wattledger.core.totals import Snapshot
 from wattledger.core.units import UJ_PER_J
@@ -44,7 +44,7 @@ def tokens(latest: Callable[[], Snapshot | None], pue: Callable[[], float] = no_
 def said(snapshot: Snapshot, pue: float) -> dict[str, Any]:
     """The page as an object."""
     served = {*snapshot.tokens.engines.values(), *(workload for workload, _, _ in snapshot.tokens.token_price)}
-    ordered = sorted(served, key=lambda w: (w.job, w.model or "", w.labels))
+    ordered = sorted(served, key=by_name)
     return {"schema": SCHEMA, "models": [_model(snapshot, workload, pue) for workload in ordered]}
 
 

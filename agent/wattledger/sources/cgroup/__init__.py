@@ -22,8 +22,9 @@ __all__ = [
 
 
 def open(host: Host) -> Cgroup:
-    """Options: ``hierarchy`` (auto, v1, v2), ``cycles`` (auto, off), ``environ`` (bool) of the configuration; ``agent_pid``; and
-    ``clients``, a callable that gives the process ids that speak to the agent now (called once in each full read).
+    """Options: ``hierarchy`` (auto, v1, v2), ``cycles`` (auto, off), ``environ`` (bool) of the configuration; ``agent_pid``, as
+    the procfs numbers the agent, and ``listed_pid``, as ``cgroup.procs`` does; and ``clients``, a callable that gives the process
+    ids that speak to the agent now (called once in each full read).
     """
     return Cgroup(host)
 

@@ -39,7 +39,8 @@ class Cgroup:
         self._host = host
         options = host.options
         self._agent = Own(host.procfs, options.get("agent_pid"))
-        self.view = look(host, own_pid=self._agent.pid)
+        listed = options.get("listed_pid")
+        self.view = look(host, own_pid=listed if isinstance(listed, int) else self._agent.pid)
         self._machine = Machine(host.procfs, "cgroup")
         limit = _descriptors()
         self._cpu_ids = self._machine.cpu_ids()
