@@ -48,7 +48,10 @@ def families(snapshot: Snapshot) -> Iterator["Family"]:
 
 
 class Prometheus:
-    """A ``Renderer``; stateless, so any thread may ask it at any time."""
+    """A ``Renderer``; stateless, so any thread may ask it at any time.  ``catalog``: the metrics it renders."""
+
+    def __init__(self, catalog: Iterable[Metric] = CATALOG) -> None:
+        self._catalog = tuple(catalog)
 
     def content_type(self, accept: str = "") -> str:
         """The MIME type of ``render``'s answer."""
@@ -61,14 +64,14 @@ class Prometheus:
     def chunks(self, snapshot: Snapshot, accept: str = "") -> Iterator[bytes]:
         """The same in pieces of a few hundred lines, each rendered when it is asked for: ten thousand series in one go would keep
         the interpreter from the sampler's thread for longer than a tick may be late."""
-        lines = _lines(snapshot, content_type(accept) == OPENMETRICS)
+        lines = _lines(self._catalog, snapshot, content_type(accept) == OPENMETRICS)
         while chunk := "".join(islice(lines, CHUNK_ROWS)):
             yield chunk.encode("utf-8", "replace")
 
 
-def _lines(snapshot: Snapshot, openmetrics: bool) -> Iterator[str]:
+def _lines(catalog: Iterable[Metric], snapshot: Snapshot, openmetrics: bool) -> Iterator[str]:
     exemplars = _exemplars(snapshot) if openmetrics else {}
-    for metric in CATALOG:
+    for metric in catalog:
         names, own = metric.label_names(snapshot), len(metric.labels)
         runs = exemplars if metric.kind == "counter" and names[: len(WHO)] == WHO else {}
         head: Iterable[str] = _head(metric, openmetrics)

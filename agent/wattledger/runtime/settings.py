@@ -172,6 +172,10 @@ ENABLED = Key(True, "bool", "whether this source is used")
 
 # [exporters.NAME]
 EXPORTER_KEYS: dict[str, dict[str, Key]] = {
+    "compat": {
+        "enabled": Key(False, "bool", "serve other exporters' metric names at /metrics/compat, for dashboards that you have"),
+        "names": Key("dcgm,kepler,ceems", "str", "whose"),
+    },
     "otlp": {"enabled": Key(False, "bool", "send metrics by OTLP; OTEL_* variables say where and how")},
     "pushgateway": {
         "url": Key("", "str", "a Pushgateway for programs measured without an agent; empty: none"),
