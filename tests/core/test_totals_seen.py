@@ -4,7 +4,7 @@ import pytest
 from tests.core.made import CPU, GPU, RIVAL, TREE, at, factor
 from tests.core.test_catalog import rows
 
-from wattledger.core.model import RETIRED, Condition, Factor
+from wattledger.core.model import RETIRED, Condition, Factor, Work
 from wattledger.core.totals import State, Totals, led_in
 
 KWH_UJ = 3_600_000_000_000
@@ -94,3 +94,20 @@ def test_a_bmc_that_answers_each_ten_seconds_is_not_silent_between() -> None:
     assert bmc.id in totals.power_uw
     totals.silence({bmc.id: 31_000_000_000}, 1_000_000_000)
     assert bmc.id not in totals.power_uw
+
+
+def test_what_has_ended_is_no_increase_of_another_series() -> None:
+    """Grams that moved to a row of their own would be counted twice by all who add increases up; joules close each scrape."""
+    totals = Totals()
+    totals.devices[GPU.id] = GPU
+    totals.price({TREE: KWH_UJ}, {"tariff": TARIFF, "grid": factor("grid", 329), "water_offsite": factor("water_offsite", 2)})
+    totals.add_made(TREE, 1.0)
+    totals.add_work(Work(TREE, at(0), 1, 2, 3, 4))
+    totals.device_energy_uj[GPU.id, "counter"] = 5
+    totals.add((TREE, GPU.id, "counter", "active"), 5)
+    named = ("emissions_grams", "embodied_emissions_grams", "water_litres", "cost", "tokens", "requests")
+    assert all(rows(f"wattledger_{name}_total", totals.snapshot(State())) for name in named)
+    totals.retire([TREE])
+    found = totals.snapshot(State())
+    assert [name for name in named if rows(f"wattledger_{name}_total", found)] == []
+    assert [float(value) for _, value in rows("wattledger_retired_energy_joules_total", found)] == [5e-6]

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from wattledger.core.model import Device, Instant, Work, Workload, by_name
+from wattledger.core.model import RETIRED, Device, Instant, Work, Workload, by_name
 from wattledger.core.totals import DeviceKey, Snapshot
 from wattledger.core.version import __version__
 
@@ -114,8 +114,12 @@ def power_limit(snapshot: Snapshot) -> Iterator[Row]:
 
 
 def _by_who(snapshot: Snapshot, pairs: Iterable[tuple[tuple[Any, ...], float]]) -> Iterator[Row]:
+    """Who has ended has no row: moved to one of its own, what he had would be an increase there, and counted a second time by all
+    who add increases up.  (Joules have a metric of their own for it, so that each scrape closes.)"""
     sums: dict[tuple[str, ...], float] = {}
     for (workload, *more), value in pairs:
+        if workload == RETIRED:
+            continue
         labels = who(workload, *more, extra=snapshot.label_names)
         sums[labels] = sums.get(labels, 0.0) + value
     return iter(sorted(sums.items()))
@@ -125,6 +129,7 @@ def tokens(snapshot: Snapshot) -> Iterator[Row]:
     pairs = (
         (who(workload, kind, extra=snapshot.label_names), count)
         for workload, work in snapshot.work.items()
+        if workload != RETIRED
         for kind, count in (
             ("prompt", work.prompt_tokens),
             ("cached", work.cached_tokens),
@@ -137,6 +142,7 @@ def tokens(snapshot: Snapshot) -> Iterator[Row]:
 def requests(snapshot: Snapshot) -> Iterator[Row]:
     # Some engines count tokens and no requests: none is not known to be nought.
     untold = {workload for workload in snapshot.tokens.engines.values() if not snapshot.work.get(workload, NO_WORK).requests}
+    untold.add(RETIRED)
     done = snapshot.work.items()
     return summed((who(w, extra=snapshot.label_names), work.requests) for w, work in done if w not in untold)
 
