@@ -1,21 +1,21 @@
-"""The node of the golden files: eighteen minutes of the demo as an agent meters them, with one job that ends and is retired.
+"""The node of the golden files: eighteen minutes of a made-up one as an agent meters them, with one job that ends and is retired.
 
     python -m tests.golden.node              # writes node.cap and everything rendered from it anew
 """
 
 from pathlib import Path
 
+from tests.golden.made_up import Demo
+
 from wattledger import __version__
 from wattledger.core.catalog import CATALOG
 from wattledger.core.model import Batch, Factor
 from wattledger.core.pipeline import Pipeline
-from wattledger.core.ports import Host
 from wattledger.core.series import Series
 from wattledger.core.totals import Health, Sent, Snapshot, State
 from wattledger.runtime.capture import Recorder
 from wattledger.runtime.runner import Runner
 from wattledger.runtime.sampler import Sampler
-from wattledger.sources import demo
 from wattledger.testing import FakeClock, load_capture
 from wattledger_exporters.console import ConsoleTables
 from wattledger_exporters.jsonl import Jsonl
@@ -38,7 +38,7 @@ def series() -> Series:
 def batches() -> list[Batch]:
     """What the sampler hands over, tick by tick."""
     clock, found = FakeClock(), list[Batch]()
-    source = Runner(demo.open(Host("/sys", "/proc", {}, (), True, {})), clock)
+    source = Runner(Demo(), clock)
     interval_ns = TICK_S * 1_000_000_000
     sampler = Sampler(
         [source], Pipeline(series()), interval_ns=interval_ns, now=clock, asleep_ns=lambda: 0, on_batches=found.extend

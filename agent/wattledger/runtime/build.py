@@ -116,11 +116,11 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
     pipeline = Pipeline(plan.series, own_only=not plan.scope.is_node and (plan.books is None or plan.books.own is None))
     agent_threads: list[int] = []
     scope = plan.scope
-    folder = None if scope.demo else plan.state or host.state_dir(environ)  # what a made-up node teaches is not kept
+    folder = plan.state or host.state_dir(environ)
     opened = Opened(config, environ, scope, agent_threads)
     runners = list(opened.all())
     host_name = host.host_name(environ)
-    keeper = None if plan.books is None or scope.demo else open_books(config, environ, plan.books, host_name)
+    keeper = None if plan.books is None else open_books(config, environ, plan.books, host_name)
     sampler = Sampler(
         runners,
         pipeline,
@@ -134,9 +134,9 @@ def open_session(config: Config, environ: Mapping[str, str], plan: Plan, *, zone
     sampler.agent_threads = agent_threads
     claims = [] if scope.is_node else [Claim(f"pid:{root}", clock.now(), scope.tree) for root in (*scope.roots, os.getpid())]
     sampler.put([*claims, *live.now().factors.values(), *rest_factors(config, runners), *_floors(folder, sampler.devices())])
-    if not scope.demo:
-        say = None if plan.books is None else plan.books.say
-        live.follow(partial(known_intensities, config, environ, plan.books), keeper.note if keeper else lambda _: None, say)
+    say = None if plan.books is None else plan.books.say
+    live.follow(partial(known_intensities, config, environ, plan.books), keeper.note if keeper else lambda _: None, say)
+    # Of a made-up node nobody has a passport.
     materials = Materials(config, None if scope.demo else environ, host_name, live.embody)
     materials.look(sampler.devices())
     return Session(sampler, pipeline, scope.tree, host_name, config, environ, live, opened, materials, keeper)

@@ -26,6 +26,10 @@ BUILTIN = {
     "promquery": "wattledger.factors.grid.promquery",
 }
 
+# Made up: only `agent --demo` can name them, so that no real books ever hold what they say.
+DEMO = {"demo": "wattledger.factors.grid.demo:open", "demo-marginal": "wattledger.factors.grid.demo:open_marginal"}
+DEMO_ORIGIN = "--demo"  # where a setting came from that nobody can write
+
 Open = Callable[[GridPlace], GridProvider]
 
 
@@ -44,7 +48,8 @@ def open_providers(config: Config, environ: Mapping[str, str], fetch: Fetch | No
     for name in named:
         try:
             place = GridPlace(_options(config, name), fetch, secrets(config, environ, name))
-            providers.append(_whole(_found(name)(place)))
+            is_made_up = name in DEMO and config.origin("grid.provider") == DEMO_ORIGIN
+            providers.append(_whole((_made_up(name) if is_made_up else _found(name))(place)))
         except (SourceGone, SourceFailed) as failure:
             absent[name] = str(failure)
         except Exception as bug:
@@ -110,6 +115,12 @@ def _found(name: str) -> Open:
         outside: Open = found.load()
         return outside
     raise SourceGone(f"[grid] provider names {name!r}, which there is not{nearest(name, BUILTIN)}")
+
+
+def _made_up(name: str) -> Open:
+    module, _, function = DEMO[name].partition(":")
+    opened: Open = getattr(import_module(module), function)
+    return opened
 
 
 def _whole(provider: GridProvider) -> GridProvider:

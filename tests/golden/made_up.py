@@ -1,4 +1,4 @@
-"""A GPU node that is made up, for ``wattledger agent --demo``: real samples of sensors that are not there.
+"""A small GPU node that is made up, for the golden files: real samples of sensors that are not there.
 
 Four GPUs, two CPU packages and their memory; a training job on two GPUs, a serving engine with tokens on the third, an evaluation
 that comes and goes on the fourth.  Every register is an integral in closed form of a power that follows the clock, so the same
@@ -14,7 +14,6 @@ from wattledger.core.model import (
     Claim,
     Device,
     EnergyCounter,
-    Finding,
     Holding,
     IdleFloor,
     Instant,
@@ -23,7 +22,7 @@ from wattledger.core.model import (
     Served,
     Workload,
 )
-from wattledger.core.ports import Host, Now
+from wattledger.core.ports import Now
 
 NS = 1_000_000_000
 EVAL_S = 600  # the evaluation's round: half of it at work
@@ -83,23 +82,13 @@ JOBS = (
 )  # fmt: skip
 
 
-def open(host: Host) -> "Demo":
-    """Always there; options are not looked at."""
-    return Demo()
-
-
-def examine(host: Host) -> Iterator[Finding]:
-    """Nothing: it is no sensor."""
-    return iter(())
-
-
 class Demo:
     """State: when it was begun, who has been said to be there, tokens said so far, and use so far by device and name."""
 
     name = "demo"
     edge = True
     period_ns: int | None = None
-    notes = ("every sensor here is made up (--demo)",)
+    notes = ("every sensor here is made up",)
 
     def __init__(self) -> None:
         self._begun_ns: int | None = None
