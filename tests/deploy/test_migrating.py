@@ -31,7 +31,7 @@ def named(cell: str) -> set[str]:
 
 def test_every_metric_of_ours_in_the_notes_is_in_the_catalog() -> None:
     said = set(re.findall(r"\bwattledger_[a-z_]+[a-z]\b", NOTES))
-    assert len(said) > 8
+    assert len(said) > 5
     assert said - OURS == set()
 
 
