@@ -131,7 +131,7 @@ class Cycles:
 
 def _why(error_number: int) -> str:
     if error_number in (errno.EACCES, errno.EPERM):
-        return "perf_event_open is not permitted; give CAP_PERFMON, or set kernel.perf_event_paranoid to 0"
+        return "perf_event_open is not permitted; give CAP_PERFMON, with kernel.perf_event_paranoid of 2 or less"
     if error_number in (errno.ENOENT, errno.EOPNOTSUPP, errno.ENODEV):
         return f"this machine counts no cycles ({os.strerror(error_number)}): a virtual machine without a PMU"
     return f"perf_event_open: {os.strerror(error_number)}"

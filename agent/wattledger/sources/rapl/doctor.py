@@ -10,7 +10,7 @@ from wattledger.sources.rapl.perf import Refused, attempt
 from wattledger.sources.rapl.zones import Zone, cpu_of, folders, powercap_suffices, scan
 
 NAME = "rapl"
-PARANOID = "sudo sysctl -w kernel.perf_event_paranoid=0"
+LOAD = "sudo modprobe intel_rapl_msr"
 
 
 def findings(host: Host) -> Iterator[Finding]:
@@ -57,7 +57,7 @@ def _absent(host: Host) -> Finding:
         remedy = ""
     else:
         why = f"{host.sysfs}/class/powercap has no intel-rapl zone: the driver is not loaded"
-        remedy = "sudo modprobe intel_rapl_msr"
+        remedy = LOAD
     return Finding(NAME, "powercap", "absent", why, remedy)
 
 
@@ -78,5 +78,6 @@ def _refused(refused: Refused, *, needed: bool) -> Finding:
     if error not in (errno.EACCES, errno.EPERM):
         return Finding(NAME, "perf power PMU", "broken", f"perf_event_open of {event.name}: {os.strerror(error)}")
     why = f"perf_event_open of {event.name} on cpu {event.cpu}: {os.strerror(error)}"
-    why += "; it takes CAP_PERFMON, or paranoid 0 for everyone" if needed else "; not needed: powercap is read"
-    return Finding(NAME, "perf power PMU", "denied", why, PARANOID if needed else "")
+    # Not paranoid 0: that opens the registers to every user (PLATYPUS).  Powercap's files can be given to one group.
+    why += "; it takes CAP_PERFMON and kernel.perf_event_paranoid of 2 or less" if needed else "; not needed: powercap is read"
+    return Finding(NAME, "perf power PMU", "denied", why, LOAD if needed else "")
