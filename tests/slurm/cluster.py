@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tests.slurm.accounting import Accounting
+
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "scancel")
 READY_S = 20.0
 
@@ -77,16 +79,18 @@ def wait_until(true: Callable[[], object], what: str, timeout_s: float = READY_S
 class Cluster:
     """The running daemons, and how to submit to them."""
 
-    def __init__(self, folder: Path, proctrack: str, gpus: int = 0) -> None:
+    def __init__(self, folder: Path, proctrack: str, gpus: int = 0, *, more: str = "", accounts: bool = False) -> None:
+        """``more``: lines of slurm.conf, in which ``{folder}`` is the cluster's; ``accounts``: with a slurmdbd and its database."""
         self.folder = folder
+        self.accounting = Accounting(folder, folder / "munge" / "socket", (free_port(), free_port())) if accounts else None
         self.node = f"wl{os.getpid()}"  # and so its control groups are nobody else's
         self._daemons: list[subprocess.Popen[bytes]] = []
         self.environ = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
         for name in ("SLURM_JOB_ID", "SLURM_JOBID"):
             self.environ.pop(name, None)
-        self._write(proctrack, gpus)
+        self._write(proctrack, gpus, more)
 
-    def _write(self, proctrack: str, gpus: int) -> None:
+    def _write(self, proctrack: str, gpus: int, more: str) -> None:
         folder = self.folder
         for name in ("state", "spool", "munge", "dev"):
             (folder / name).mkdir()
@@ -104,6 +108,7 @@ class Cluster:
             task="task/cgroup" if "cgroup" in proctrack else "task/none",
             gather="cgroup" if "cgroup" in proctrack else "none", node_gres=f" Gres=gpu:{gpus}" if gpus else "",
         )  # fmt: skip
+        conf += more.format(folder=folder) + (self.accounting.conf if self.accounting is not None else "")
         (folder / "slurm.conf").write_text(conf)
         (folder / "cgroup.conf").write_text(
             "CgroupPlugin=cgroup/v1\nConstrainCores=no\nConstrainDevices=no\nConstrainRAMSpace=no\n"
@@ -122,9 +127,19 @@ class Cluster:
         files = [f"--{option}={munge}/{name}" for option, name in options.items()]
         self._run(["munged", "--foreground", f"--key-file={key}", *files], user=user.pw_uid)
         wait_until((munge / "socket").exists, "munged did not open its socket")
+        if self.accounting is not None:
+            self._start_accounting(self.accounting)
         self._run(["slurmctld", "-D", "-i"])
         self._run(["slurmd", "-D", "-N", self.node])
         wait_until(self._is_idle, f"the node did not come up: {self._logs()}")
+
+    def _start_accounting(self, accounting: Accounting) -> None:
+        accounting.make()
+        self._run(accounting.server())
+        wait_until(accounting.is_up, "the database did not come up")
+        self._run(["slurmdbd", "-D"])
+        add = ("sacctmgr", "--immediate", "add", "cluster", "loop")
+        wait_until(lambda: self.command(*add).returncode == 0, f"slurmdbd did not come up: {self._logs()}")
 
     def _run(self, command: list[str], user: int | None = None) -> None:
         words = [shutil.which(command[0]) or command[0], *command[1:]]
@@ -154,7 +169,7 @@ class Cluster:
         return self.command("squeue", "-h", "-j", str(job), "-o", "%T", "-t", "all").stdout.strip()
 
     def stop(self) -> None:
-        if len(self._daemons) == 3 and all(daemon.poll() is None for daemon in self._daemons):
+        if len(self._daemons) >= 3 and all(daemon.poll() is None for daemon in self._daemons):
             self.command("scancel", "-u", "root")
             with contextlib.suppress(TimeoutError):
                 wait_until(lambda: not self.command("squeue", "-h").stdout.strip(), "jobs did not end", 10)
@@ -172,14 +187,14 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running(proctrack: str, gpus: int = 0) -> Iterator[Cluster]:
+def running(proctrack: str, gpus: int = 0, *, more: str = "", accounts: bool = False) -> Iterator[Cluster]:
     # A node has one Slurm: the jobs of two would bear the same ids, so several test processes take turns.
     with open(Path(tempfile.gettempdir(), "wattledger-test-slurm.lock"), "w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         # A Unix socket's path has 107 characters at most, so not below pytest's folder.
         with tempfile.TemporaryDirectory(prefix="wlslurm") as name:
             os.chmod(name, 0o755)
-            cluster = Cluster(Path(name), proctrack, gpus)
+            cluster = Cluster(Path(name), proctrack, gpus, more=more, accounts=accounts)
             try:
                 cluster.start()
                 yield cluster

@@ -18,6 +18,7 @@ COMMANDS = {
     "top": ("wattledger.cli.top", "A live table of jobs, devices, watts and grams."),
     "ledger": ("wattledger.cli.ledger", "The books: show, verify, seal, export, prove, anchor."),
     "report": ("wattledger.cli.report", "What a job, model, device, day or host cost: joules, grams, money."),
+    "slurm": ("wattledger.cli.slurm", "Slurm: footprints in jobs' comments, its accounting beside the books."),
     "asset": ("wattledger.cli.asset", "Machines and parts with a life: what it emitted to make them, and where it goes."),
     "explain": ("wattledger.cli.explain", "How a figure was computed, down to the facts."),
     "config": ("wattledger.cli.config", "The configuration in force, with where each value came from."),
