@@ -23,6 +23,10 @@ MAIN_KEYS: dict[str, Key] = {
     "agent.series_keep_s": Key(900.0, "float", "seconds that an ended workload's series stay"),
     "agent.labels": Key("", "str", "labels exported beside job and model, e.g. \"team,run_id\""),
     "agent.operators": Key("", "str", "group whose members may ask the agent for anybody's figures, beside root"),
+    "agent.readers": Key(
+        "services", "services|operators|anyone",
+        "who on this machine reads the pages over loopback: services (system accounts), root and operators; these two; or anyone",
+    ),
     "agent.requests": Key(True, "bool", "take records of requests (OpenTelemetry spans by OTLP/HTTP at /v1/traces)"),
     "agent.fine_boundaries": Key(False, "bool", "read the sensors at every span boundary (single-user nodes only: a side channel)"),
     "grid.zone": Key("", "str", "grid zone, e.g. DE or US-CAMX; empty: the cloud region in the environment, else the world"),

@@ -4,7 +4,6 @@ Starts in the order in which things can be wrong: the words, the address, the so
 """
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from wattledger.core.catalog import CATALOG
-from wattledger.core.model import Boundary, Fault, Instant, Sample, Workload
+from wattledger.core.model import Fault, Sample, Workload
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.series import Series
 from wattledger.core.totals import WATER, Health, State
@@ -25,7 +24,10 @@ from wattledger.runtime.control.binding import ControlError
 from wattledger.runtime.control.hearing import House
 from wattledger.runtime.control.server import ControlServer
 from wattledger.runtime.exporters import open_pushers
+from wattledger.runtime.node.demo import Stage
+from wattledger.runtime.node.edges import Edges
 from wattledger.runtime.node.engines import Engines
+from wattledger.runtime.node.front import Front
 from wattledger.runtime.node.journal import Journal
 from wattledger.runtime.node.membership import Membership
 from wattledger.runtime.node.notify import Notify
@@ -35,6 +37,7 @@ from wattledger.runtime.node.whereabouts import whereabouts
 from wattledger.runtime.node.words import greeting, label_names, may_make, operators, state_dir
 from wattledger.runtime.opening import Opened, Scope
 from wattledger.runtime.sampler import Hooks
+from wattledger.runtime.web.readers import Readers, in_groups
 from wattledger.runtime.web.server import Web
 from wattledger.sources.cgroup.clients import Spoken
 
@@ -43,22 +46,10 @@ CLOSE_S = 5.0  # what the last deliveries may take
 LOOK_AGAIN_NS = 60_000_000_000  # sensors that were not there: a driver may be loaded, a BMC plugged in
 COARSEST_FINE_S = 1.0  # boundaries are stamps on a grid of a second or more (design.md section 10)
 NEUTRAL = {"pue": 1.0, "rest_share": 0.0, "rest_offset": 0.0, "rest_off": 0.0}
-FIXED = ("agent.listen", "agent.socket", "agent.state", "agent.labels", "agent.series", "agent.series_keep_s", "agent.web_config",
-         "agent.interval_s", "agent.fine_boundaries", "agent.requests", "paths.sysfs", "paths.procfs", "ledger.enabled",
-         "ledger.path", "ledger.commit_interval_s", "ledger.requests")  # fmt: skip
-
-
-class Edges:
-    """Boundaries that read the sensors; the sampler is there only once the sensors are open."""
-
-    def __init__(self, agent: "Agent") -> None:
-        self._agent = agent
-
-    def enter(self, make: Callable[[Instant], Boundary]) -> Instant:
-        return self._agent.session.sampler.enter(make)
-
-    def leave(self, make: Callable[[Instant], Boundary]) -> Instant:
-        return self._agent.session.sampler.leave(make)
+FIXED = ("agent.listen", "agent.socket", "agent.state", "agent.labels", "agent.operators", "agent.readers", "agent.series",
+         "agent.series_keep_s", "agent.web_config", "agent.interval_s", "agent.fine_boundaries", "exporters.compat.enabled",
+         "exporters.compat.names", "agent.requests", "paths.sysfs", "paths.procfs", "ledger.enabled", "ledger.path",
+         "ledger.commit_interval_s", "ledger.requests")  # fmt: skip
 
 
 def say(line: str) -> None:
@@ -76,17 +67,16 @@ class Agent:
     def __init__(
         self, file: str | None, environ: Mapping[str, str], flags: Mapping[str, Any] | None = None, *, demo: bool = False
     ) -> None:
-        self._demo = demo
-        self._file, self._environ, self._flags = file, dict(environ), dict(flags or {})
+        self._stage = Stage(demo)
+        self._file, self._environ, self._flags = file, self._stage.environ(environ), dict(flags or {})
         self.config = self._first = self._load()
         self._clients: dict[int, Spoken] = {}
         self._stop = threading.Event()
-        self._said_folded = False
+        self._said_folded = self._noted = False
         self._wanted: list[int] = []
         self._notify = Notify(environ)
         self._journal = Journal(say, clock.now)
         self._doubts: deque[Fault] = deque(maxlen=64)
-        self._noted = False
         self._looked_ns = clock.now().mono_ns
         self._started = clock.now()
         names = label_names(str(self.config["agent.labels"]))
@@ -95,6 +85,7 @@ class Agent:
         self._control: ControlServer | None = None
         self.web = self._web()
         try:
+            self._stage.open()
             self.web.start()
             self._control = self._listen()
             self.session = self._open(names)
@@ -105,7 +96,7 @@ class Agent:
     # --- starting ---------------------------------------------------------------------------------------------------------
 
     def _load(self) -> Config:
-        config = load(self._environ, file=self._file, flags=self._flags, here=False)
+        config = self._stage.settings(load(self._environ, file=self._file, flags=self._flags, here=False))
         if config["agent.interval_s"] < COARSEST_FINE_S and not config["agent.fine_boundaries"]:
             raise ConfigError(
                 f"agent.interval_s = {config['agent.interval_s']:g} ({config.origin('agent.interval_s')}): an agent that several "
@@ -114,22 +105,27 @@ class Agent:
         return config
 
     def _web(self) -> Web:
-        views = Views(lambda: self.publisher.shown, lambda: self.publisher.at, self._pue, self._taker)
-        pages = pages_of(self.config, views)
-        return Web(str(self.config["agent.listen"]), pages, str(self.config["agent.web_config"]))
+        shown, at, name = lambda: self.publisher.shown, lambda: self.publisher.at, host.host_name(self._environ)
+        pages = pages_of(self.config, Views(shown, at, self._pue, self._taker, self.publisher.powered, name))
+        self._front = Front(name, self._started, self._opened, demo=self._stage.demo)
+        config = self.config
+        readers = Readers(config["agent.readers"], in_groups(operators(str(config["agent.operators"]))))
+        return Web(str(config["agent.listen"]), self._front.beside(pages), str(config["agent.web_config"]), readers=readers)
 
     def _taker(self) -> Callable[[Iterable[Sample]], None] | None:
         """Where samples from elsewhere go, once the sensors are open."""
-        return self.session.sampler.put if hasattr(self, "session") else None
+        return None if (session := self._opened()) is None else session.sampler.put
+
+    def _opened(self) -> Session | None:
+        return getattr(self, "session", None)
 
     def _pue(self) -> float:
-        pue = self.session.pipeline.factors.get("pue")
-        return 1.0 if pue is None else pue.value
+        return 1.0 if (pue := self.session.pipeline.factors.get("pue")) is None else pue.value
 
     def _listen(self) -> ControlServer | None:
         path = str(self.config["agent.socket"])
-        if not path or self._demo:
-            return None  # a program must not take a made-up node's figures for its own
+        if not path:
+            return None  # nor does a demo have one: no program must take a made-up node's figures for its own
         if self.config.origin("agent.socket") == "default" and not may_make(path):
             say(f"no rights to make {path}: track() will not find this agent; set agent.socket to a place of your own")
             return None
@@ -145,7 +141,7 @@ class Agent:
             log=say,
         )
         if self.config["agent.fine_boundaries"]:
-            house = house._replace(edges=Edges(self))
+            house = house._replace(edges=Edges(lambda: self.session.sampler))
         server = ControlServer(house)
         try:
             server.bind(path)
@@ -155,14 +151,14 @@ class Agent:
 
     def _open(self, names: tuple[str, ...]) -> Session:
         config = self.config
-        keep_ns = int(config["agent.series_keep_s"] * 1e9)
         labels = {label for metric in CATALOG for label in metric.labels} | set(names)
-        scope = Scope(NODE, (), os.getpid(), whole_machine=True, clients=lambda: dict(self._clients), demo=self._demo)
+        pid = host.own_pid(str(config["paths.procfs"]))
+        scope = Scope(NODE, (), pid, whole_machine=True, clients=lambda: dict(self._clients), demo=self._stage.demo)
         place = Opened(config, self._environ, scope, []).host("cgroup")
         look = whereabouts(place)
         self._members = Membership(look, lambda: tuple(self._clients))
         self._engines = Engines(look, self._clients)
-        self._series = Series(config["agent.series"], keep_ns, labels)
+        self._series = Series(config["agent.series"], int(config["agent.series_keep_s"] * 1e9), labels)
         plan = Plan(
             scope,
             hooks=Hooks(self._name, self._look),
@@ -173,8 +169,7 @@ class Agent:
         return open_session(config, self._environ, plan)
 
     def _name(self, samples: Sequence[Sample]) -> Iterable[Sample]:
-        now = clock.now()
-        return [*self._engines.name(samples, now), *self._members.name(samples, now)]
+        return [*self._engines.name(samples, now := clock.now()), *self._members.name(samples, now)]
 
     def _look(self, step: Step, pipeline: Pipeline) -> None:
         """A cell was closed: under the sampler's lock, so copies are made here and everything else is done by others."""
@@ -185,6 +180,7 @@ class Agent:
         late_s, age_s = sampler.late_ns / 1e9, session.live.grid_age_s()
         state = State(None, health, {}, late_s, (), age_s, session.settled_g, *session.live.outlook())
         self.publisher.publish(pipeline, state, clock.now())
+        self._front.post(self.publisher)
         if self._control is not None:
             self._control.closed(step, pipeline)
         if self.publisher.shown is not None:
@@ -212,7 +208,7 @@ class Agent:
         if self._control is not None:
             self._control.start()
         self.session.sampler.start()
-        say(greeting(self.session, self.web, str(self.config["agent.socket"]) if self._control else "none"))
+        say(greeting(self.session, self.web, str(self.config["agent.socket"]) if self._control else "none") + self._stage.line)
         self._notify.ready()
 
     def _signal(self, number: int, _frame: object) -> None:
@@ -228,6 +224,7 @@ class Agent:
         if not self.session.sampler.is_alive():
             say("the sampler has stopped: this is a bug; see the traceback above")
             return False
+        self._front.look()
         self._journal.look(self.session.sampler.runners, self.session.opened.missed())
         self._journal.hear([self._doubts.popleft() for _ in range(len(self._doubts))])
         at = self.publisher.at
@@ -287,8 +284,7 @@ class Agent:
         if self._control is not None:
             self._control.stopping()
         self.session.stop()
-        if not self._demo:
-            floors.save(state_dir(self.config, self._environ), self.session.pipeline.floors.values())
+        floors.save(state_dir(self.config, self._environ), self.session.pipeline.floors.values())
         if self.publisher.final is not None:
             self._pushers.push(self.publisher.final)
         self._let_go()
@@ -298,3 +294,4 @@ class Agent:
         self.web.stop()
         if self._control is not None:
             self._control.close()
+        self._stage.close()

@@ -11,11 +11,13 @@ from itertools import chain
 from socket import socket
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
 
 from wattledger.runtime.warn import warn_once
 from wattledger.runtime.web import body as bodies
 from wattledger.runtime.web.access import Access
-from wattledger.runtime.web.pages import Accepts, Page, text
+from wattledger.runtime.web.pages import Accepts, Below, Page, Reads, Serve, text
+from wattledger.runtime.web.readers import NOT_ME, REFUSED
 from wattledger.runtime.web.stream import Stream, TooLong
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 LINE_BYTES = 8_192
 WORTH_PACKING_BYTES = 1_024
 GZIP = 31  # zlib's word for its largest window and gzip's head
+MOST_WORDS = 16  # of a query
 BREATH_S = 0.0001  # enough for another thread to take the interpreter
 _NEVER = threading.Event()
 
@@ -65,19 +68,27 @@ class Handler(BaseHTTPRequestHandler):
         if not server.requests.acquire(blocking=False):
             self._reply(text("busy: too many requests at once", 503), {"Retry-After": "1"})
             return
+        path, _, query = self.path.partition("?")
         try:
-            if not server.door.admits(self._access, self.headers.get("Authorization", "")):
+            if not self._access.users and not server.readers.names(self.headers.get("Host", ""), self.request):
+                self._reply(text(NOT_ME, 421))
+            elif not self._access.users and not server.readers.admits(path, self.request):
+                self._reply(text(REFUSED, 403))
+            elif not server.door.admits(self._access, self.headers.get("Authorization", "")):
                 self._reply(text("user and password, please", 401), {"WWW-Authenticate": 'Basic realm="wattledger"'})
             else:
-                self._reply(*self._found(self.path.partition("?")[0]))
+                self._reply(*self._found(path, query))
         finally:
             server.requests.release()
         if self.command == "POST" and not self._heard:
             bodies.forget(self.headers, self._stream, self.rfile)
 
-    def _found(self, path: str) -> tuple[Page, Mapping[str, str]]:
-        """The page at ``path``, if it is there and can be had by this method."""
+    def _found(self, path: str, query: str) -> tuple[Page, Mapping[str, str]]:
+        """The page at ``path``, or the pages below a path that it begins with, if it is there and can be had by this method."""
         page = self.server.pages.get(path)
+        above, slash, below = path.rpartition("/")
+        if page is None and isinstance(under := self.server.pages.get(above + slash), Below):
+            page = under
         allowed = ("POST",) if isinstance(page, Accepts) else ("GET", "HEAD")
         if self.command not in (("GET", "HEAD", "POST") if page is None else allowed):
             return text(f"only {' and '.join(allowed)}", 405), {"Allow": ", ".join(allowed)}
@@ -85,8 +96,17 @@ class Handler(BaseHTTPRequestHandler):
             return text(f"not found; here are {' '.join(self.server.pages)}", 404), {}
         if isinstance(page, Accepts):
             return self._taken(path, page)
+        return self._page(path, self._asked(page, query, below))
+
+    def _asked(self, page: Serve | Reads | Below, query: str, below: str) -> Callable[[], Page]:
+        """What makes the page of this request."""
+        match page:
+            case Reads(serve=reads):
+                return lambda: reads(self.headers, words_of(query))
+            case Below(serve=beneath):
+                return lambda: beneath(self.headers, words_of(query), unquote(below, errors="replace"))
         serve = page
-        return self._page(path, lambda: serve(self.headers))
+        return lambda: serve(self.headers)
 
     def _taken(self, path: str, page: Accepts) -> tuple[Page, Mapping[str, str]]:
         """The body heard and handed to the page; so few at once that they cannot fill the memory."""
@@ -149,6 +169,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
         """Scrapes are not logged."""
+
+
+def words_of(query: str) -> dict[str, str]:
+    """A query's words; too many of them are none."""
+    try:
+        return dict(parse_qsl(query, max_num_fields=MOST_WORDS, errors="replace"))
+    except ValueError:
+        return {}
 
 
 def accepts_gzip(accepted: str) -> bool:

@@ -36,7 +36,19 @@ class Accepts(NamedTuple):
     serve: Callable[[Message, bytes], Page]
 
 
-Route = Serve | Accepts
+class Reads(NamedTuple):
+    """A page that hears the query: headers and the query's words (of one name, the last) -> page."""
+
+    serve: Callable[[Message, Mapping[str, str]], Page]
+
+
+class Below(NamedTuple):
+    """All pages below a path that ends with ``/``: headers, query, and the name below it, unquoted -> page."""
+
+    serve: Callable[[Message, Mapping[str, str], str], Page]
+
+
+Route = Serve | Accepts | Reads | Below
 
 
 class Scraped(Protocol):

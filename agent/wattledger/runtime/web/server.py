@@ -15,7 +15,8 @@ from wattledger.runtime.web.access import Access
 from wattledger.runtime.web.door import Door
 from wattledger.runtime.web.handler import Handler
 from wattledger.runtime.web.listen import bind
-from wattledger.runtime.web.pages import Accepts, Route, healthy, index
+from wattledger.runtime.web.pages import Accepts, Below, Route, healthy, index
+from wattledger.runtime.web.readers import Readers, in_groups
 from wattledger.runtime.web.stream import Limits
 
 DEFAULT = Limits()
@@ -34,11 +35,13 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, listener: socket.socket, door: Door, pages: Mapping[str, Route], limits: Limits) -> None:
+    def __init__(
+        self, listener: socket.socket, door: Door, readers: Readers, *, pages: Mapping[str, Route], limits: Limits
+    ) -> None:
         super().__init__(listener.getsockname(), Handler, bind_and_activate=False)  # type: ignore[arg-type]  # made in finish_request
         self.socket.close()
         self.socket = listener
-        self.door, self.pages, self.limits = door, pages, limits
+        self.door, self.readers, self.pages, self.limits = door, readers, pages, limits
         self.requests = threading.Semaphore(limits.requests)
         self.bodies = threading.Semaphore(limits.bodies)
         self.making = threading.Lock()
@@ -109,7 +112,8 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
 
 class Web:
-    """Serves ``pages`` (path → what makes the page), ``/healthz`` and a small index on ``listen``; plain or by ``config_file``.
+    """Serves ``pages`` (path → what makes the page), ``/healthz`` and, where ``/`` is not one of them, a small index on ``listen``;
+    plain or by ``config_file``; ``readers``: who of this machine may read, anyone where that is not said.
 
     ``start`` raises ConfigError (address, port, web configuration) and returns at once.  Pages are made on the
     request's own thread.
@@ -123,17 +127,20 @@ class Web:
         *,
         say: Callable[[str], None] = say,
         limits: Limits = DEFAULT,
+        readers: Readers | None = None,
     ) -> None:
         self._listen, self._config_file, self._say, self._limits = listen, config_file, say, limits
+        self._readers = readers or Readers("anyone", in_groups(frozenset()))
         self._pages: dict[str, Route] = {"/healthz": healthy, **pages}
-        self._pages["/"] = index(sorted(path for path, page in self._pages.items() if not isinstance(page, Accepts)))
+        plain = (path for path, page in self._pages.items() if not isinstance(page, (Accepts, Below)))
+        self._pages.setdefault("/", index(sorted(plain)))
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Listen, and answer from a thread of its own."""
         door = Door(self._config_file, self._say)
-        self._server = server = Server(bind(self._listen), door, self._pages, self._limits)
+        self._server = server = Server(bind(self._listen), door, self._readers, pages=self._pages, limits=self._limits)
         self._thread = threading.Thread(target=server.serve_forever, args=(POLL_S,), name="wattledger-web", daemon=True)
         self._thread.start()
 

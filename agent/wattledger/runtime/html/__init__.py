@@ -1,0 +1,1 @@
+"""Pages for people: templates, the style sheet and the one script."""

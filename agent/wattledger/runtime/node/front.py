@@ -1,0 +1,56 @@
+"""The agent's own page: what it is made of, and where it stands beside the other views."""
+
+from collections.abc import Callable, Mapping
+
+from wattledger.core.model import Instant
+from wattledger.runtime.books.opening import providers
+from wattledger.runtime.books.place import has_books, ledger_folder
+from wattledger.runtime.build import Session
+from wattledger.runtime.node.publish import Publisher
+from wattledger.runtime.page.board import About, Board
+from wattledger.runtime.page.books import Place
+from wattledger.runtime.page.priced import Rules
+from wattledger.runtime.page.routes import Site
+from wattledger.runtime.web.pages import Accepts, Below, Route
+
+
+class Front:
+    """The board and who reads it.  ``session``: the agent's, ``None`` while its sensors are not open."""
+
+    def __init__(self, host: str, started: Instant, session: Callable[[], Session | None], *, demo: bool) -> None:
+        self._session = session
+        self._board = Board(About(host, started, demo, self._notes))
+
+    def beside(self, pages: Mapping[str, Route]) -> dict[str, Route]:
+        """These pages, and ours that link to them."""
+        plain = (path for path, page in pages.items() if not isinstance(page, (Accepts, Below)))
+        site = Site(self._board, self._place, self._rules, others=(*sorted(plain), "/healthz"))
+        return {**pages, **site.pages()}
+
+    def post(self, publisher: Publisher) -> None:
+        """The newest; under the sampler's lock."""
+        if publisher.shown is not None and publisher.final is not None and publisher.at is not None:
+            self._board.post(publisher.shown, publisher.final, publisher.at)
+
+    def look(self) -> None:
+        """Once a second, on the agent's own thread."""
+        self._board.look()
+
+    def _notes(self) -> tuple[str, ...]:
+        session = self._session()
+        return () if session is None else tuple(dict.fromkeys([*session.all_notes(), *session.prices.notes]))
+
+    def _place(self) -> Place | None:
+        """Where the books are; none where nothing has been written yet."""
+        session = self._session()
+        if session is None or session.keeper is None:
+            return None
+        folder = ledger_folder(session.config, session.environ, agent=True)
+        return Place(folder, session.keeper.meter.id) if folder is not None and has_books(folder) else None
+
+    def _rules(self) -> Rules:
+        session = self._session()
+        if session is None:
+            return Rules()
+        config = session.config
+        return Rules(tuple(providers(config)), int(config["grid.settle_h"] * 3600), str(config["grid.zone"]).strip().upper())
