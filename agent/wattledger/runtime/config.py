@@ -20,7 +20,8 @@ class ConfigError(ValueError):
 
 
 # Set by users and platforms, never keys (contract.md, Configuration).
-NOT_KEYS = {"JOB", "MODEL", "LABELS", "CONFIG", "RUN_ID", "METER", "RECORDINGS", "RIG", "FACTORS"}
+NOT_KEYS = {"JOB", "MODEL", "LABELS", "CONFIG", "RUN_ID", "METER"}
+NOT_KEYS |= {"RECORDINGS", "RIG", "FACTORS", "LLAMA_SERVER", "HELM_PYTHON", "IMAGE", "CONTAINER", "FUZZ_EXAMPLES"}  # the tests' own
 
 
 class Value(NamedTuple):
