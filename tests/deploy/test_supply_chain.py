@@ -102,6 +102,7 @@ def test_nothing_is_built_with_what_is_not_pinned() -> None:
         assert need.specifier.contains(found[str(canonicalize_name(need.name))])
 
 
+@pytest.mark.slow
 def test_the_bill_of_materials_has_every_package_with_its_hashes_and_comes_out_the_same(tmp_path: Path) -> None:
     folder = Path(program("cyclonedx-py")).parent
     made = [tmp_path / "one.json", tmp_path / "two.json"]

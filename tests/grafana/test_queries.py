@@ -21,7 +21,7 @@ from tests.grafana.asked import Target, chosen, dashboards, put_in, targets
 from tests.grafana.site import PUE, RUN, Site, site
 from tests.node.agents import total
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 # What a unit's values may be, on two nodes over a quarter of a minute.  A unit that is not named here: any finite number.
 BOUNDS = {
     "watt": (0, 20_000), "watth": (0, 5_000), "joule": (0, 1e7), "massg": (0, 500), "litre": (0, 5), "percentunit": (0, 1.0001),

@@ -11,7 +11,7 @@ from tests.node.agents import prometheus_value
 from tests.servers.programs import free_port, path_of, running, until
 from tests.servers.scraped import demo, scrape_config
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 CARD = '{instance=~".*", gpu=~".*"}'
 ZONE = '{job="wattledger", zone=~".*"}'
 DCGM = [

@@ -193,6 +193,7 @@ def test_no_energy_is_made_or_lost_at_the_seam(batches: list[Batch]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_an_hour_of_it_closes_and_every_metric_of_sensors_is_there() -> None:
     labels = {label for metric in CATALOG for label in metric.labels} | set(LABELS)
     node = Node(5, series=Series(1000, 900 * SECOND_NS, labels))
@@ -225,6 +226,7 @@ def test_who_comes_anew_in_each_round_has_a_name_of_his_own() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_the_same_instants_give_the_same_figures_however_often_it_is_asked(batches: list[Batch]) -> None:
     def counters(tick_s: int) -> dict[tuple[str, str], int]:
         return {key: uj for key, uj in Node(tick_s).run(720).device_energy_uj.items() if key[1] == "counter"}
