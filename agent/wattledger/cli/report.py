@@ -13,6 +13,7 @@ from wattledger.accounting.report_ask import KINDS, Ask, of_day
 from wattledger.accounting.report_rows import to_dict
 from wattledger.accounting.reports import UnknownName, report
 from wattledger.cli import fail
+from wattledger.cli.report_also import also, checked, written
 from wattledger.cli.report_books import METHOD, PRICES, allocated, asked, instant, options
 from wattledger.cli.report_csv import csv_text
 from wattledger.cli.report_evidence import EVIDENCE, told, write
@@ -48,6 +49,7 @@ class Kinds(click.Command):
 @METHOD
 @PRICES
 @EVIDENCE
+@also
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON (schema wattledger.report/1).")
 @click.option("--csv", "as_csv", is_flag=True, help="The report as CSV.")
 def command(kind: str, name: str | None, **given: Any) -> None:
@@ -63,6 +65,7 @@ def command(kind: str, name: str | None, **given: Any) -> None:
         fail(f"report: nothing is reported by {kind!r}{nearest(kind, (*KINDS, *OTHERS))}: {', '.join((*KINDS, *OTHERS))}")
     words = [word for name in ("method", "prices") if given[name] for word in (f"--{name}", given[name])]
     try:
+        checked(given)
         where = asked(given["config_file"], given["ledgers"], given["zone"])
         times = {"from_s": instant(given["from_"], "--from"), "to_s": instant(given["to"], "--to")}
         rules = allocated(where.rules, given["method"], given["prices"])
@@ -73,6 +76,7 @@ def command(kind: str, name: str | None, **given: Any) -> None:
             found = to_dict(report(books, ask, rules))
             if given["evidence_file"]:
                 write(given["evidence_file"], pack(books, ask, rules, found, told=told(given, words)))
+            written(books, ask, rules, found=found, given=given)
     except UnknownName as wrong:
         fail(f"report {kind}: {wrong}{nearest(name or '', wrong.names)}")
     except (ConfigError, LedgerError, ValueError) as wrong:
