@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from wattledger.core.facts import IntensityFact, Signal
 from wattledger.core.model import Factor, Instant
 from wattledger.core.ports import GridPlace
-from wattledger.runtime.grid.feed import Outlets
+from wattledger.runtime.grid.feed import Feed, Outlets, Plan
 
 HOUR = 3_600
+PERIOD = 300.0
 T0 = 1_795_341_600  # 2026-11-22T10:00:00Z
 Answer = Callable[[int, int, int], Sequence[IntensityFact]]
 
@@ -81,3 +82,20 @@ class Ears:
             self.learnt += facts
 
         return Outlets(keep, lambda factors, notes: self.stood.append(tuple(factors)), self.lines.append, ahead=True)
+
+
+class Rig:
+    """State: a feed of these providers, its clock, and what it told."""
+
+    def __init__(self, *providers: Scripted, known: tuple[IntensityFact, ...] = (), zone: str = "DE", rand: float = 0.0) -> None:
+        self.clock, self.ears = Clock(), Ears()
+        self.feed = Feed(Plan(zone, providers, PERIOD), self.ears.outlets(), known, now=self.clock, rand=lambda: rand)
+
+    def after(self, seconds: float) -> "Rig":
+        self.clock.go(seconds)
+        self.feed.look()
+        return self
+
+    @property
+    def step(self) -> str:
+        return self.feed.current().step

@@ -4,31 +4,12 @@ import threading
 from itertools import pairwise
 
 import pytest
-from tests.runtime.grid.said import HOUR, T0, Clock, Ears, Scripted, hour
+from tests.runtime.grid.said import HOUR, PERIOD, T0, Ears, Rig, Scripted, hour
 
 from wattledger.core.facts import IntensityFact
 from wattledger.core.ports import BadStatus, SourceFailed, SourceGone
 from wattledger.runtime.config import Config, Value
-from wattledger.runtime.grid.feed import Feed, Plan, feed_of
-
-PERIOD = 300.0
-
-
-class Rig:
-    """State: a feed of these providers, its clock, and what it told."""
-
-    def __init__(self, *providers: Scripted, known: tuple[IntensityFact, ...] = (), zone: str = "DE", rand: float = 0.0) -> None:
-        self.clock, self.ears = Clock(), Ears()
-        self.feed = Feed(Plan(zone, providers, PERIOD), self.ears.outlets(), known, now=self.clock, rand=lambda: rand)
-
-    def after(self, seconds: float) -> "Rig":
-        self.clock.go(seconds)
-        self.feed.look()
-        return self
-
-    @property
-    def step(self) -> str:
-        return self.feed.current().step
+from wattledger.runtime.grid.feed import feed_of
 
 
 def test_the_first_question_is_for_all_that_is_not_settled() -> None:
@@ -280,42 +261,3 @@ def test_a_provider_without_its_key_is_one_line_that_names_the_variable() -> Non
     (line,) = ears.lines
     assert "EIA_API_KEY" in line
     assert feed_of(config(grid__provider="eia"), {"EIA_API_KEY": "x"}, ears.outlets(), zone="US-CAMX") is not None
-
-
-def test_what_is_expected_is_asked_once_an_hour_and_told_by_full_hours_ahead() -> None:
-    provider = Scripted()
-    provider.facts = [hour(T0, 200)]
-    provider.coming = [hour(T0 + i * HOUR, 100 + i, forecast=True) for i in range(30)]
-    rig = Rig(provider).after(60)
-    ahead = rig.feed.outlook().ahead
-    assert {hours: factor.value for hours, factor in ahead.items()} == {i: 100.0 + i for i in range(1, 25)}
-    assert {factor.quality for factor in ahead.values()} == {"forecast"}
-    for _ in range(50):
-        rig.after(60)
-    assert provider.expected == 1
-    rig.after(HOUR)
-    assert provider.expected == 2
-    assert rig.feed.outlook().ahead[1].value == 102.0
-
-
-def test_a_forecast_that_fails_costs_nothing_but_itself() -> None:
-    provider = Scripted()
-    provider.facts = [hour(T0, 200)]
-    provider.coming = SourceFailed("no answer")
-    rig = Rig(provider).after(60)
-    assert rig.feed.outlook() == (None, {})
-    assert rig.step == "live"
-    assert rig.ears.lines == []
-
-
-def test_the_margin_is_told_while_it_is_of_now_and_is_never_in_force() -> None:
-    average, marginal = Scripted(), Scripted(name="watttime", signal="marginal")
-    average.facts = [hour(T0, 200)]
-    marginal.facts = [hour(T0, 650)._replace(provider="watttime", signal="marginal")]
-    rig = Rig(average, marginal).after(60)
-    found = rig.feed.outlook().marginal
-    assert found is not None
-    assert (found.value, found.origin, found.quality) == (650.0, "watttime", "live")
-    assert rig.feed.current().factors[0].value == 200.0
-    rig.after(3 * HOUR)
-    assert rig.feed.outlook().marginal is None
