@@ -17,6 +17,7 @@ from wattledger.core.catalog import CATALOG
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "prometheus"
 RULE_FILES = ("rules.yml", "alerts.yml", "budgets.yml")
 OURS = re.compile(r"(?:[a-z0-9_]+:)?wattledger[_:][a-z0-9_:]+")  # a metric of ours, recorded ones too
+LEVEL = r"(instance|fleet|workload|top_workload|model|team|namespace|zone|tenant|job_name)(_[a-z]+)*"
 TARGET = {"job", "instance", "cluster"}  # a target's own labels, and the operator's
 CONFIGURED = {"team"}  # what [agent] labels may export
 ALERTS_OWN = {"alertname", "alertstate"}
@@ -90,10 +91,10 @@ def test_a_recorded_name_says_level_metric_and_operation() -> None:
         if name == "wattledger:job_energy_budget_joules":  # the operator's word, not computed from a metric
             continue
         level, metric, operation = name.split(":")
-        assert re.fullmatch(r"(instance|fleet|workload|model|team|namespace|zone|tenant|job_name)(_[a-z]+)*", level), name
+        assert re.fullmatch(LEVEL, level), name
         assert metric.startswith("wattledger_"), name
         assert not metric.endswith("_total"), name
-        assert re.fullmatch(r"rate5m|increase1h|ratio|ratio_rate5m|avg|max", operation), name
+        assert re.fullmatch(r"rate5m|increase1h|sum30d|ratio|ratio_rate5m|avg|max", operation), name
 
 
 def test_labels_are_of_the_metric_or_its_target() -> None:
