@@ -19,7 +19,7 @@ from wattledger.runtime import clock
 from wattledger.runtime.books.forks import committing, guard
 from wattledger.runtime.books.minutes import Facts, Meter, Scribe, Taken, Window, together, window_of
 from wattledger.runtime.books.place import local, mounts
-from wattledger.runtime.books.settled import MOST_FACTS, Settled
+from wattledger.runtime.books.settled import Settled
 from wattledger.runtime.warn import warn_once
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Keeper:
     the disk, and whether it takes them.
 
     ``unsaid_ns``: how long devices were reserved for runs too short for facts of their own; the meter's end tells.
-    ``say``: where a line about the disk goes.  ``settled``: told of what the books hold and of each fact that comes to it.
+    ``say``: where a line about the disk goes.  ``settled``: shown the books after each commit.
     """
 
     def __init__(
@@ -214,7 +214,6 @@ class Keeper:
         """One commit; on failure (what is wrong is returned) everything stays as it was, for the next."""
         from wattledger.ledger.engine import LedgerError
 
-        written: list[Fact] = []
         closed = [fact for window in over for fact in self._facts(window)]
         now_s = self._now().wall_ns // 1_000_000_000
         try:
@@ -222,25 +221,25 @@ class Keeper:
             try:
                 if self._waiting:
                     store.append(self._waiting, now_s)
-                    written, self._waiting = self._waiting, []
+                    self._waiting = []
                 if closed:
                     store.close_minutes(closed, still_open, now_s)
                 elif still_open:
                     store.journal(still_open, now_s)
+                if self.settled is not None:
+                    self.settled.look(store, now_s)
             finally:
                 if not self._plan.hold:
                     self._store = None
                     store.close()
         except LedgerError as failure:
-            closed, found = [], str(failure)
+            found = str(failure)
         else:
             found = ""
             self._dirty = False
             for window in over:
                 del self._open[window]
                 self._settled.pop(window, None)
-        if self.settled is not None and (written or closed):
-            self.settled.took([*written, *closed], now_s)
         if self._failing and not found:
             self._failing = ""
             self._say("the books are written again; nothing was lost")
@@ -260,9 +259,6 @@ class Keeper:
             recovered = store.recover(now_s)
             if recovered and self._plan.hold:
                 self._say(f"books: {recovered} facts of a meter that was ended before its minute was over are in")
-            if self.settled is not None:
-                few = store.head().seq - store.start().seq <= MOST_FACTS
-                self.settled.began(store.known(["energy", "intensity"]) if few else None, now_s)
         if self._plan.hold:
             self._store = store
         return store

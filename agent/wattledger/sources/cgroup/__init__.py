@@ -62,5 +62,5 @@ def _environ(host: Host) -> Finding:
     others = [pid for pid in _pids(host.procfs) if pid != 1]
     foreign = [pid for pid in others if uid_of(host.procfs, pid) not in (None, os.getuid())]
     if not all(may_read(host.procfs, pid) for pid in (foreign or others)[:3]):
-        return Finding("cgroup", "environment of processes", "denied", DENIED, "run with CAP_SYS_PTRACE")
+        return Finding("cgroup", "environment of processes", "denied", DENIED, "run with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH")
     return Finding("cgroup", "environment of processes", "usable", "WATTLEDGER_* and SLURM_* of processes")

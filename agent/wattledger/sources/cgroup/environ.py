@@ -18,7 +18,7 @@ _KEYS = {
     b"WATTLEDGER_JOB": "job", b"WATTLEDGER_MODEL": "model", b"WATTLEDGER_LABELS": "labels", b"WATTLEDGER_RUN_ID": "run_id",
     b"SLURM_JOB_ID": "slurm_job", b"SLURM_JOB_NAME": "slurm_name", b"SLURM_STEP_ID": "slurm_step",
 }  # fmt: skip
-_STEPD = re.compile(rb"^slurmstepd: \[(\d+)\.")
+_STEPD = re.compile(rb"^slurmstepd: \[(\d{1,19})\.")
 
 
 class Said(NamedTuple):

@@ -5,7 +5,7 @@ import posixpath
 from typing import NamedTuple
 
 from wattledger.core.ports import Host, SourceGone
-from wattledger.sources._linux.files import Mount, mounts, read_text
+from wattledger.sources._linux.files import Mount, is_number, mounts, read_text
 from wattledger.sources.cgroup.paths import identify
 
 CONTROLLERS = ("cpuacct", "memory", "cpuset", "cpu", "perf_event")
@@ -163,5 +163,6 @@ def uid_of(procfs: str, pid: int) -> int | None:
     """The real user of a process."""
     for line in (read_text(f"{procfs}/{pid}/status") or "").splitlines():
         if line.startswith("Uid:"):
-            return int(line.split()[1])
+            first = (line.split()[1:] or [""])[0]
+            return int(first) if is_number(first) else None
     return None

@@ -22,7 +22,11 @@ SPOKEN_FOR = ("container", "slurm", "service")  # units whose processes all work
 MOST_HELD = 16_384
 Unit = Literal["cpu_ns", "cycles", "idle_ns"]
 
-DENIED = "environments of other users' processes may not be read (CAP_SYS_PTRACE), so their WATTLEDGER_* and SLURM_* are not known"
+# /proc/PID/environ is its owner's alone (0400) and asks ptrace besides, so one capability without the other opens none.
+DENIED = (
+    "environments of other users' processes may not be read (it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, both),"
+    " so their WATTLEDGER_* and SLURM_* are not known"
+)
 
 
 class Cgroup:
@@ -96,8 +100,8 @@ class Cgroup:
             return ()
         try:
             self._read(now)
-        except (OSError, ValueError, KeyError) as error:
-            raise SourceFailed(f"cgroup: reading {self.view.cpu.top} failed: {error!r}") from error
+        except (OSError, ValueError, LookupError) as error:
+            raise SourceFailed(f"cgroup: reading {self.view.cpu.top} failed: {repr(error)[:200]}") from error
         out, self._out = self._out, []
         return out
 

@@ -31,7 +31,7 @@ def examine(host: Host) -> Iterable[Finding]:
     yield Finding(NAME, "jobs", "usable", f"{found}; {len(source.known)} jobs run here now")
     for note in source.notes:
         if DENIED in note:
-            remedy = "run the agent as root, or with AmbientCapabilities=CAP_SYS_PTRACE"
+            remedy = "run the agent as root, or with AmbientCapabilities=CAP_SYS_PTRACE CAP_DAC_READ_SEARCH"
             yield Finding(NAME, "names", "denied", note, remedy)
         else:
             yield Finding(NAME, "GPUs", "absent", note)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from wattledger.sources._linux.files import is_number
 from wattledger.sources.slurm.jobs import Environ, listed, read_bytes
 
 _UUID = re.compile(r"(?:GPU|MIG)-[0-9A-Za-z/-]+")
@@ -114,5 +115,5 @@ def _listed_gpus(folder: str) -> Iterable[Gpu]:
         said = {key.strip(): value.strip() for key, _, value in lines}
         minor, uuid = said.get("Device Minor", ""), said.get("GPU UUID", "")
         # An excluded GPU is not listed by NVML, and so has no index.
-        if minor.isdigit() and _UUID.fullmatch(uuid) and "Yes" not in (said.get("GPU Excluded"), said.get("Blacklisted")):
+        if is_number(minor) and _UUID.fullmatch(uuid) and "Yes" not in (said.get("GPU Excluded"), said.get("Blacklisted")):
             yield Gpu(bus.rjust(16, "0"), int(minor), uuid)

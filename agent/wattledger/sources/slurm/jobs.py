@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from wattledger.core.model import Instant, Workload
 from wattledger.core.ports import Host
+from wattledger.sources._linux.files import is_number
 
 LOOK_AGAIN_NS = 10_000_000_000  # a process id may come back as a slurmstepd
 MOST_BYTES = 1 << 20
@@ -21,8 +22,8 @@ MOST_CHARACTERS = 256
 
 # What holds jobs, below the mounts of v1 (a folder for each controller; proctrack uses the freezer) and of v2.
 ROOTS = ("freezer/slurm*/uid_*", "*/slurm*/uid_*", "system.slice/*slurmstepd.scope", "unified/system.slice/*slurmstepd.scope")
-_JOB = re.compile(r"job_([0-9]+)")
-_TITLE = re.compile(rb"slurmstepd: \[([0-9]+)\.")
+_JOB = re.compile(r"job_([0-9]{1,19})")
+_TITLE = re.compile(rb"slurmstepd: \[([0-9]{1,19})\.")
 
 Environ = Mapping[str, str]
 Steps = tuple[tuple[int, ...], ...]  # the processes of each
@@ -63,7 +64,7 @@ def steps_of(folder: str) -> Steps:
             pids: list[int] = []
             for path, below, _ in os.walk(f"{folder}/{name}"):
                 below[:] = sorted(one for one in below if one != "slurm")
-                pids += map(int, read_bytes(f"{path}/cgroup.procs").split())
+                pids += _numbers(read_bytes(f"{path}/cgroup.procs"))
             steps.append(tuple(pids))
     return tuple(steps)
 
@@ -71,7 +72,7 @@ def steps_of(folder: str) -> Steps:
 def children_of(procfs: str, stepd: int) -> tuple[int, ...]:
     """Of all its threads: slurmstepd starts tasks from several."""
     threads = (read_bytes(f"{procfs}/{stepd}/task/{thread}/children") for thread in listed(f"{procfs}/{stepd}/task"))
-    return tuple(int(child) for children in threads for child in children.split())
+    return tuple(child for children in threads for child in _numbers(children))
 
 
 class Stepds:
@@ -114,7 +115,7 @@ def workload_of(job_id: str, word: Word | None) -> Workload:
     environ = word.environ if word else {}
     cluster = _line(environ.get("SLURM_CLUSTER_NAME", ""))
     # Components of a heterogeneous job are jobs of their own, and one run by the id that their processes share.
-    leader = environ.get("SLURM_JOB_ID", job_id)
+    leader = _line(environ.get("SLURM_JOB_ID", job_id))
     labels = {
         "slurm_job_id": job_id,
         "slurm_cluster": cluster,
@@ -156,7 +157,8 @@ def _is_trusted(folder: str) -> bool:
 def _speaks_of(environ: Environ, job_id: str) -> bool:
     if environ.get("SLURM_JOB_ID") == job_id:
         return True
-    parts = range(int(size) if (size := environ.get("SLURM_HET_SIZE", "")).isdigit() and len(size) < 4 else 0)
+    size = environ.get("SLURM_HET_SIZE", "")
+    parts = range(int(size) if is_number(size) and len(size) < 4 else 0)
     return any(environ.get(f"SLURM_JOB_ID_HET_GROUP_{part}") == job_id for part in parts)
 
 
@@ -183,6 +185,11 @@ def _line(text: str) -> str:
 
 def _roots(host: Host) -> list[str]:
     return [root for pattern in ROOTS for root in sorted(glob(f"{host.sysfs}/fs/cgroup/{pattern}"))]
+
+
+def _numbers(listing: bytes) -> list[int]:
+    """The process ids of a file of the kernel's."""
+    return [int(word) for word in listing.split() if word.isdigit() and len(word) < 20]
 
 
 def _pids(procfs: str) -> Iterator[int]:

@@ -108,4 +108,5 @@ class Slurm:
         if no_folder:
             yield f"slurm: {self._folder} (gpu_jobs) is not there, so GPUs are taken from the jobs' environment"
         if denied := [job_id for job_id, known in self.known.items() if known.denied and not known.told]:
-            yield f"slurm: the environment of job {denied[0]} {DENIED}, so its name is unknown; it takes CAP_SYS_PTRACE"
+            why = "it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, both"
+            yield f"slurm: the environment of job {denied[0]} {DENIED}, so its name is unknown; {why}"
