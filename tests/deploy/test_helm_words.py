@@ -107,7 +107,7 @@ ASKED = {
     ("sources.nvml", "processes"): ["hostPID"],
     ("sources.cgroup", "cycles"): ["CAP_PERFMON and uid 0"],
     ("sources.cgroup", "processes"): ["hostPID"],
-    ("sources.cgroup", "environ"): ["hostPID, CAP_SYS_PTRACE and uid 0"],
+    ("sources.cgroup", "environ"): ["hostPID, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and uid 0"],
     ("sources.kubernetes", "podResources"): ["uid 0"],
     ("sources.kubernetes.podList", "enabled"): ["a service account with a token, and get on the kubelet's own list of its pods"],
     ("socket", "enabled"): ["hostPID", "uid 0"],

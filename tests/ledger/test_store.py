@@ -10,6 +10,7 @@ from tests.ledger.made import DAY_S, NOON_S, began, energy, gap, intensity, key,
 
 from wattledger.core.facts import Correction, EnergyFact, Fact, Key, Known
 from wattledger.ledger.body import day_of
+from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.store import Store, Withdrawal
 
 KINDS: list[Fact] = [energy(), work(), gap(), intensity(), began()]
@@ -201,3 +202,13 @@ def test_a_label_that_looks_like_a_key_body_is_only_a_label(tmp_path: Path, labe
     assert verified(other) == 6
     store.close()
     other.close()
+
+
+@pytest.mark.parametrize("count", [2**63, -(2**63) - 1, 2**64])
+def test_a_number_that_could_never_be_sealed_is_not_written(tmp_path: Path, count: int) -> None:
+    store = Store.open(tmp_path / "ledger")
+    with pytest.raises(LedgerError, match="a number of more than 64 bits cannot be kept: nothing of this was written"):
+        store.append([energy(), work(generated=count)], NOON_S)
+    assert store.head().seq == 0
+    store.append([work(generated=2**63 - 1)], NOON_S)
+    store.close()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from wattledger.runtime.web.pages import text
-from wattledger.runtime.web.readers import OPEN, Policy, Readers, in_groups, is_named, owner
+from wattledger.runtime.web.readers import OPEN, Policy, Readers, in_groups, is_named, is_partial, owner
 from wattledger.runtime.web.server import Web
 
 TABLE = """\
@@ -63,16 +63,14 @@ def listener(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
         yield found
 
 
-def admitted(
-    listener: socket.socket, uid: int, policy: Policy, *, path: str = "/metrics", groups: frozenset[int] = frozenset()
-) -> bool:
+def admitted(listener: socket.socket, uid: int, policy: Policy, *, path: str = "/metrics", readers: Readers | None = None) -> bool:
     """What the reader of that user gets, by a real connection of his."""
     host, port = listener.getsockname()[:2]
     code = ASK.format(uid=uid, host=host, port=port)
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as asking:
         connection, _ = listener.accept()
         with connection:
-            found = Readers(policy, in_groups(groups)).admits(path, connection)
+            found = (readers or Readers(policy, in_groups(frozenset()))).admits(path, connection)
         asking.communicate(b"x", timeout=10)
         assert asking.returncode == 0
     return found
@@ -83,11 +81,63 @@ def admitted(
 @pytest.mark.parametrize(("uid", "policy", "may"), [
     (0, "services", True), (0, "operators", True), (1, "services", True), (1, "operators", False), (61184, "services", True),
     (1234, "services", False), (1234, "operators", False), (1234, "anyone", True), (123456, "services", False),
+    # systemd-homed's people and those whom it lends to containers, a directory's below 100,000, distroless' nonroot, nobody.
+    (60001, "services", False), (60513, "services", False), (60577, "services", False), (70000, "services", False),
+    (65532, "services", True), (65534, "services", True), (65535, "services", False),
 ])  # fmt: skip
 def test_a_person_reads_no_page_of_everybodys_over_the_loopback(
     listener: socket.socket, uid: int, policy: Policy, may: bool
 ) -> None:
     assert admitted(listener, uid, policy) is may
+
+
+def own_address() -> str:
+    """Another address of this machine than its loopback's, or none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(("192.0.2.99", 9))  # sends nothing: only a route is looked for
+        except OSError:
+            return ""
+        return str(asking.getsockname()[0])
+
+
+@needs_root
+@needs_table
+@pytest.mark.parametrize(("uid", "may"), [(0, True), (1, True), (1234, False)])
+def test_a_person_who_asks_by_another_address_of_the_machine_is_still_of_here(uid: int, may: bool) -> None:
+    """No firewall sees what goes from a machine to itself."""
+    address = own_address()
+    if not address or ip_address(address).is_loopback:
+        pytest.skip("this machine has no address but the loopback's")
+    for family, wildcard in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        with socket.create_server((wildcard, 0), family=family, dualstack_ipv6=family == socket.AF_INET6) as listener:
+            listener.settimeout(20)
+            code = ASK.format(uid=uid, host=address, port=listener.getsockname()[1])
+            with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as asking:
+                connection, _ = listener.accept()
+                with connection:
+                    assert Readers("services", in_groups(frozenset())).admits("/metrics", connection) is may
+                asking.communicate(b"x", timeout=10)
+
+
+@pytest.mark.parametrize(("uid_map", "partial"), [
+    ("         0          0 4294967295\n", False), ("", False), ("0 1000 1\n", True), ("0 1000 1\n1 100000 65536\n", True),
+])  # fmt: skip
+def test_in_a_user_namespace_nobody_is_everybody_who_has_no_number_there(uid_map: str, partial: bool) -> None:
+    assert is_partial(uid_map) is partial
+
+
+@needs_root
+@needs_table
+@pytest.mark.parametrize(("uid_map", "may"), [("0 0 4294967295\n", True), ("0 1000 1\n", False)])
+def test_whom_a_user_namespace_shows_as_nobody_is_no_service(
+    listener: socket.socket, tmp_path: Path, uid_map: str, may: bool
+) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/uid_map").write_text(uid_map)
+    (tmp_path / "self/net").symlink_to("/proc/self/net")
+    readers = Readers("services", in_groups(frozenset()), str(tmp_path))
+    assert admitted(listener, 65_534, "services", readers=readers) is may
 
 
 @needs_root
@@ -105,7 +155,7 @@ def test_a_member_of_the_operators_group_reads(listener: socket.socket) -> None:
     account = next((a for a in pwd.getpwall() if a.pw_uid == 1), None)
     if account is None:
         pytest.skip("this machine has no account with the number 1")
-    assert admitted(listener, 1, "operators", groups=frozenset({account.pw_gid}))
+    assert admitted(listener, 1, "operators", readers=Readers("operators", in_groups(frozenset({account.pw_gid}))))
     assert not in_groups(frozenset({account.pw_gid}))(54_321), "who has no account is in no group"
 
 

@@ -157,8 +157,8 @@ CATALOG: tuple[Metric, ...] = (
     ),
     Metric(
         "wattledger_settled_emissions_grams", "gauge", "grams",
-        "CO2e by day (UTC) from the ledger, at the grid's newest figures. state: provisional while the grid may still revise "
-        "them, then settled.",
+        "CO2e by day (UTC) from the ledger, at the grid's newest figures. basis: location, or market (from contracts and residual "
+        "mixes; absent where the books cannot tell it). state: provisional while they may still be revised, then settled.",
         ("day", "basis", "state"), "wattledger.settled_emissions", "g", rows.settled,
     ),
     Metric(

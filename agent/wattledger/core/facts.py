@@ -227,3 +227,13 @@ class Known(NamedTuple):
     fact: Fact
     corrects: str = ""
     reason: str = ""
+
+
+def fits(fact: object) -> bool:
+    """Whether every whole number in a fact is one of 64 bits: what is beyond can be written down, but never sealed.
+
+    A minute of a planet's power is not; only a count that somebody made up is.
+    """
+    if isinstance(fact, tuple):
+        return all(map(fits, fact))
+    return not isinstance(fact, int) or -(1 << 63) <= fact < 1 << 63

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from wattledger.core.facts import AssetFact, Correction, Fact, Known
+from wattledger.core.facts import AssetFact, Correction, Fact, Known, fits
 from wattledger.ledger import store_journal as journals
 from wattledger.ledger import store_rows as rows_of
 from wattledger.ledger.body import BadBody
@@ -70,6 +70,8 @@ class Store:
 
     def append(self, facts: Sequence[Fact | Correction], now_s: int) -> list[str]:
         """Write facts down, in one durable transaction; their ids."""
+        if not all(map(fits, facts)):
+            raise LedgerError(f"{self._path}: a number of more than 64 bits cannot be kept: nothing of this was written")
         with self._writing():
             ids = self._add(facts, now_s)
         found = [fact.fact if isinstance(fact, Correction) else fact for fact in facts]

@@ -255,3 +255,16 @@ def test_requests_of_minutes_that_the_disk_did_not_take_are_kept_by_the_quarter(
     found = allocations(rig)
     assert sum(fact.generated_uj for fact in found if not fact.request) == 20 * (keeping.MOST_MINUTES + 30)
     assert len({fact.request for fact in found if fact.request}) == keeping.MOST_MINUTES + 30
+
+
+def test_a_count_that_nobody_can_have_counted_is_left_out_and_the_rest_is_kept(rig: Rig) -> None:
+    """One number of more than 64 bits would keep its day from ever being sealed."""
+    rig.second(0, 0)
+    rig.second(10, 100)
+    rig.keeper.note([GapFact("GPU", "node-1", METER.id, 0, 2**63, "made up")])
+    rig.keeper.commit(final=True)
+    assert rig.written_uj() == 100 * 1_000_000
+    assert not any(isinstance(fact, GapFact) for fact in rig.facts())
+    assert [line for line in rig.lines if "64 bits" in line] == [
+        "books: a count of more than 64 bits was told and is left out; who told it made it up"
+    ]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wattledger.core.facts import AllocationFact, Fact, GapFact
+from wattledger.core.facts import AllocationFact, Fact, GapFact, fits
 from wattledger.core.model import Device, Gap, Instant
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.posted import MINUTE_S, Minute
@@ -78,6 +78,7 @@ class Keeper:
         self._store: Store | None = None
         self._folder: Path | None = None
         self._failing = ""
+        self._said_beyond = False
         self._recovered = self._dirty = False
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -167,6 +168,7 @@ class Keeper:
         while self._notes:
             note = self._notes.popleft()
             self._waiting.append(note() if callable(note) else note)
+        self._waiting = self._kept(self._waiting)
         if len(self._open) > MOST_MINUTES:
             self._fold()
 
@@ -208,7 +210,15 @@ class Keeper:
         return sorted(over), still
 
     def _facts(self, window: Window) -> Facts:
-        return [*self._scribe.facts(window, self._open[window], self._devices), *self._settled.get(window, ())]
+        return self._kept([*self._scribe.facts(window, self._open[window], self._devices), *self._settled.get(window, ())])
+
+    def _kept(self, facts: Sequence[Fact]) -> list[Fact]:
+        """Without counts that nobody can have counted: one of them would keep its day from ever being sealed."""
+        found = [fact for fact in facts if fits(fact)]
+        if len(found) < len(facts) and not self._said_beyond:
+            self._said_beyond = True
+            self._say("books: a count of more than 64 bits was told and is left out; who told it made it up")
+        return found
 
     def _write(self, over: Sequence[Window], still_open: Facts) -> str:
         """One commit; on failure (what is wrong is returned) everything stays as it was, for the next."""

@@ -10,6 +10,7 @@ import traceback
 from collections import deque
 from typing import Any, Protocol
 
+from wattledger.runtime import clock
 from wattledger.runtime.warn import warn_once
 
 CONNECT_S = 0.5
@@ -53,18 +54,20 @@ def connect(path: str, hello: bytes) -> tuple[socket.socket, dict[str, Any], byt
         connection.connect(path)
         connection.settimeout(GREET_S)
         connection.send(hello, socket.MSG_NOSIGNAL)
-        data = b""
+        data, until_ns = b"", clock.elapsed_ns() + round(GREET_S * 1e9)
         while b"\n" not in data:
             more = connection.recv(65536)
             if not more:
                 break
             data += more
+            if len(data) > LONGEST_REPLY or clock.elapsed_ns() > until_ns:
+                raise ValueError("its greeting has no end")
         line, _, rest = data.partition(b"\n")
         reply = json.loads(line or b"{}")
         if not isinstance(reply, dict) or reply.get("ok") is not True:
             raise Refused(str(reply["error"]) if isinstance(reply, dict) and "error" in reply else "it hung up")
         connection.setblocking(False)
-    except (OSError, ValueError) as failure:
+    except (OSError, ValueError, RecursionError) as failure:  # the last: brackets without end
         connection.close()
         raise Refused(getattr(failure, "strerror", None) or str(failure) or "no answer") from None
     except Refused:

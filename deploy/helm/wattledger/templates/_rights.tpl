@@ -28,6 +28,7 @@ asks for nothing.  values.yaml explains each where it is switched on, README.md 
 {{- end -}}
 {{- if and .enabled .environ -}}
   {{- $_ := set $found "SYS_PTRACE" "cgroup.environ: the environment of other users' processes" -}}
+  {{- $_ := set $found "DAC_READ_SEARCH" "cgroup.environ: those files are their owners' alone" -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $found -}}
