@@ -32,7 +32,8 @@ VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 HEADERS = {
     "Content-Security-Policy", "Strict-Transport-Security", "X-Content-Type-Options", "X-Frame-Options", "X-XSS-Protection",
 }  # fmt: skip
-BCRYPT = re.compile(r"\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}")
+# The salt's last character holds two bits only: another one is refused by bcrypt at every request, so it is refused here.
+BCRYPT = re.compile(r"\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{31}")
 COSTLIEST = 16  # 2^16 rounds take seconds; more would be a way to keep the agent from its work
 BCRYPT_BYTES = 72  # of a password, the rest does not count
 

@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
     """Serves GET and HEAD of the server's pages, and POST of those that take it; everything else gets one line and a status."""
 
     server: "Server"
-    protocol_version = "HTTP/1.1"
+    protocol_version = default_request_version = "HTTP/1.1"  # who names no version gets a status line, too
 
     def __init__(self, connection: socket, client: Any, server: "Server", access: Access) -> None:
         self._access = access

@@ -1,9 +1,10 @@
-"""Who on this machine reads: by the kernel's word on the other end of a loopback connection.
+"""Who on this machine reads: by the kernel's word on the other end of a connection from here.
 
 A page shows everybody's figures, and a person on a shared node has no business with another's (PLATYPUS, CVE-2020-8694, is why the
-kernel closed the registers).  Over the loopback nobody shows a password by default, but the kernel knows whose socket it is.
+kernel closed the registers).  On the machine itself nobody shows a password by default, but the kernel knows whose socket it is.
 """
 
+import errno
 import os
 import socket
 import sys
@@ -16,8 +17,11 @@ Policy = Literal["services", "operators", "anyone"]
 # What programs of any user have to reach: signs of life, the prices that they write on their own spans, and where spans go.
 NOT_ME = "this is no name of mine: ask by an address, localhost or this machine's own name (or set users in agent.web_config)"
 OPEN = frozenset({"/healthz", "/readyz", "/tokens.json", "/v1/traces"})
-PEOPLE = range(1000, 60_001)  # UID_MIN to UID_MAX of login.defs; system accounts are below, systemd's dynamic users above
-DIRECTORY = 100_000  # people of a directory service, and those of containers with user namespaces
+# System accounts (below UID_MIN of login.defs), and systemd's dynamic users with nobody (systemd.io/UIDS-GIDS).  Between them are
+# people, those of systemd-homed (60001 on) and those who are lent to containers (60514 on); above, those of directory services.
+SERVICES = (range(1, 1000), range(61_184, 65_535))
+NOBODY = 65_534  # also whom the kernel shows to a user namespace for everybody who has no number in it
+EVERYBODY = 4_294_967_295  # numbers that the first user namespace knows
 REFUSED = (
     "this page has everybody's figures: on this machine it is for root, services, the agent's own user and the group that "
     "agent.operators names; agent.readers = anyone opens it to all"
@@ -25,8 +29,8 @@ REFUSED = (
 
 
 class Readers:
-    """Who may read over the loopback.  ``services``: system accounts, root, the agent's own user and operators; ``operators``: the
-    last three; ``anyone``.  Stateless; any thread.
+    """Who of this machine may read, by whichever of its addresses.  ``services``: system accounts, root, the agent's own user and
+    operators; ``operators``: the last three; ``anyone``.  Stateless; any thread.
 
     ``is_operator``: whether a user id is in the operators' group.  Connections from elsewhere are the network's to guard.
     """
@@ -34,16 +38,18 @@ class Readers:
     def __init__(self, policy: Policy, is_operator: Callable[[int], bool], procfs: str = "/proc") -> None:
         self._policy, self._is_operator, self._procfs = policy, is_operator, procfs
         self._names = {socket.gethostname().lower()}
+        self._strangers = {NOBODY} if is_partial(_text(Path(procfs, "self", "uid_map"))) else set()
 
     def admits(self, path: str, connection: socket.socket) -> bool:
         """Whether the other end of a connected socket may have the page at ``path``."""
         if self._policy == "anyone" or path in OPEN:
             return True
         here, there = _ends(connection)
-        if there is None or not there[0].is_loopback:
+        if there is None or not (there[0].is_loopback or _is_of_here(connection)):
             return True  # not of this machine
         uid = self._uid(there, here)
-        return uid is not None and self._may(uid)
+        # Others may look like ours (ip_nonlocal_bind, no right to bind), but have no row here.
+        return self._may(uid) if uid is not None else not there[0].is_loopback
 
     def names(self, host: str, connection: socket.socket) -> bool:
         """Whether a request for ``host`` over this connection means us; only the loopback is asked by strangers' pages."""
@@ -53,7 +59,7 @@ class Readers:
     def _may(self, uid: int) -> bool:
         if uid in (0, os.geteuid()) or self._is_operator(uid):
             return True
-        return self._policy == "services" and uid not in PEOPLE and uid < DIRECTORY
+        return self._policy == "services" and uid not in self._strangers and any(uid in numbers for numbers in SERVICES)
 
     def _uid(self, client: "End", server: "End | None") -> int | None:
         """Whose socket runs from ``client`` to ``server``; where nobody keeps such a table (no Linux), root's for all we know."""
@@ -81,12 +87,21 @@ End = tuple[IPv4Address | IPv6Address, int]
 
 def owner(table: str, local: End, remote: End) -> int | None:
     """The user id in the row of ``/proc/net/tcp`` or ``tcp6`` whose ends these are; ``None``: there is none."""
-    ends = {(_hex(local, wide), _hex(remote, wide)) for wide in (False, True)}
-    for line in table.splitlines()[1:]:
-        cells = line.split()
-        if len(cells) > 7 and (cells[1], cells[2]) in ends and cells[7].isdigit():
-            return int(cells[7])
+    for wide in (False, True):
+        # Found as text: to take all rows apart would cost milliseconds per thousand, and any user may open thousands.
+        row = f" {_hex(local, wide)} {_hex(remote, wide)} "
+        _, found, after = table.partition(row)
+        cells = after[:200].split()
+        if found and len(cells) > 4 and cells[4].isdigit():
+            return int(cells[4])
     return None
+
+
+def is_partial(uid_map: str) -> bool:
+    """Whether a user namespace knows only some of the machine's users (its ``/proc/self/uid_map``); without that file there are no
+    namespaces."""
+    rows = [line.split() for line in uid_map.splitlines()]
+    return bool(rows) and sum(int(row[2]) for row in rows if len(row) == 3 and row[2].isdigit()) < EVERYBODY
 
 
 def _hex(end: End, wide: bool) -> str:
@@ -110,6 +125,23 @@ def in_groups(groups: frozenset[int]) -> Callable[[int], bool]:
             return False
 
     return is_member if groups else lambda uid: False
+
+
+def _is_of_here(connection: socket.socket) -> bool:
+    """Whether the other end may have an address of this machine, which is what one can be bound to: who asks a machine by its own
+    address from itself comes from there, and no firewall has seen him."""
+    try:
+        name = connection.getpeername()
+    except OSError:
+        return False
+    with socket.socket(connection.family, socket.SOCK_DGRAM) as probe:
+        if connection.family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # IPv4's addresses, too
+        try:
+            probe.bind((name[0], 0, *name[2:]))
+        except OSError as failure:
+            return failure.errno != errno.EADDRNOTAVAIL  # a unit's SocketBindDeny says no to all: then the table tells
+    return True
 
 
 def _ends(connection: socket.socket) -> tuple[End | None, End | None]:
