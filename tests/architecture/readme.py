@@ -1,9 +1,10 @@
-"""The README's table of metrics, made from the catalog; ``python tests/architecture/readme.py`` writes it anew."""
+"""The table of metrics in exporters/README.md, made from the catalog; ``python tests/architecture/readme.py`` writes it anew."""
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+README = ROOT / "exporters" / "README.md"
 BEGIN, END = "<!-- metrics: made from core/catalog.py -->", "<!-- end of metrics -->"
 
 
@@ -23,7 +24,7 @@ def table() -> str:
 
 
 def with_table(text: str) -> str:
-    """The README with its table as it should be."""
+    """The file with its table as it should be."""
     before, rest = text.split(BEGIN, 1)
     after = rest.split(END, 1)[1]
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"
@@ -31,5 +32,4 @@ def with_table(text: str) -> str:
 
 if __name__ == "__main__":
     sys.path[:0] = [str(ROOT / "agent"), str(ROOT / "exporters")]
-    readme = ROOT / "README.md"
-    readme.write_text(with_table(readme.read_text(encoding="utf-8")), encoding="utf-8")
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
