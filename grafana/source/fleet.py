@@ -19,6 +19,7 @@ from grafana.source.promql import (
     increase,
     or_none,
     rate,
+    recorded,
     summed,
     wh,
 )
@@ -28,7 +29,6 @@ from grafana.source.variables import JOBS, NODE, choice, link, standard, to_job,
 WHOSE = NODE + ',k8s_namespace_name=~"$namespace",model_name=~"$model"'
 SOMEBODY, HELD, AT_WORK = (WHOSE + f',job_name=~"{JOBS}"' + use for use in ("", ',use="held"', ',use="active"'))
 NOBODY, RESERVE = NODE + ',job_name="(idle)"', NODE + ',job_name=~"[(].*"'
-NAMED = WHOSE + ',model_name!=""'
 SENSED, AVERAGE = NODE + ',method!="estimated"', NODE + ',basis="average"'
 
 TODAY = "since midnight (or in the range above, where that names fixed times)"
@@ -45,9 +45,22 @@ ZONE_GRAMS = f"{hourly(GRAMS, NODE, 'job, instance')} * {ZONE_OF}"
 COUNTRY = f'label_replace({ZONE_POWER}, "country", "$1", "grid_zone", "([A-Z]{{2}})(?:-.*)?")'
 
 
-def of_top(metric: str, selector: str = SOMEBODY) -> str:
-    """Of the twenty jobs with most energy."""
-    return f"{increase(metric, selector, KEY)} and on ({KEY}) topk(20, {increase(ENERGY, SOMEBODY, KEY)})"
+# To rank a fleet's jobs is to read all their series; the rules have done so each minute (deploy/prometheus), and kept no node.
+CLUSTER = 'cluster=~"$cluster"'
+RECORDED = CLUSTER + f',k8s_namespace_name=~"$namespace",model_name=~"$model",job_name=~"{JOBS}"'
+NAMED, JOB_POWER = RECORDED + ',model_name!=""', "workload:wattledger_energy_joules:rate5m"
+ALL_NODES = "From the rates that the rules recorded (rules.yml), so of all nodes, whichever are chosen."
+TOP_JOBS = f"topk(20, {recorded(JOB_POWER, RECORDED, KEY)})"
+
+
+def of_top(rate5m: str) -> str:
+    """Of the twenty jobs with most energy, from what was recorded of the workloads."""
+    return f"({recorded(rate5m, RECORDED, KEY)} and on ({KEY}) {TOP_JOBS})"
+
+
+def hours_of_top(per_hour: str) -> str:
+    """The same of what was recorded for an hour."""
+    return f"{of_top(f'{per_hour}_per_hour:rate5m')} / 3600"
 
 
 NOW = row(
@@ -74,7 +87,7 @@ NOW = row(
          queries=[Query(wh(increase(ENERGY, NOBODY)), "nobody's"), Query(wh(increase(ENERGY, HELD)), "held by jobs")]),
     stat("Idle part", f"Idle waste over all energy {TODAY}; from 40 % on, look at what is reserved and not used.",
          unit="percentunit", look=replace(DAY, low=0, high=1, thresholds=[(None, GOOD), (0.4, WATCH)]),
-         queries=[Query(f"({increase(ENERGY, NOBODY)} + {or_none(increase(ENERGY, HELD))}) / {increase(ENERGY, NODE)}")]),
+         queries=[Query(f"({increase(ENERGY, NOBODY)} + {or_none(increase(ENERGY, HELD))}) / {increase(DEVICES, NODE)}")]),
     stat("Sources in trouble", "Sensors that fail, hang or are gone now, as the agents say; from one on, see their health.",
          unit="none", queries=[Query(f"count(wattledger_source_up{{{NODE}}} == 0) or vector(0)")],
          look=Look(width=4, height=4, thresholds=[(None, GOOD), (1, BAD)], links=[link("Agent health", "wattledger-health")])),
@@ -86,35 +99,39 @@ WHERE = row(
                unit="watt", look=Look(stack=True, colours=BY_COMPONENT),
                queries=[Query(rate(DEVICES, NODE, "component"), "{{component}}")]),
     timeseries("Power by what it was for", "Watts of jobs at work, of what they held idle, and of what is nobody's job, as "
-               "attributed: together all of it.",
+               "attributed: together all of it; dots are runs.",
                unit="watt", look=Look(stack=True, colours={"jobs at work": BLUE, "held by jobs": ORANGE, **RESERVED}),
-               queries=[Query(rate(ENERGY, AT_WORK), "jobs at work"), Query(rate(ENERGY, HELD), "held by jobs"),
+               queries=[Query(rate(ENERGY, AT_WORK), "jobs at work", exemplar=True), Query(rate(ENERGY, HELD), "held by jobs"),
                         Query(rate(ENERGY, RESERVE, "job_name"), "{{job_name}}")]),
     timeseries("Power by how it was got", "Watts by method: an energy counter, power integrated, or a model's estimate.",
                unit="watt", look=Look(stack=True, colours=BY_METHOD),
                queries=[Query(rate(DEVICES, NODE, "method"), "{{method}}")]),
-    timeseries("Power of the ten largest jobs", "Watts of the jobs that used most in this range, as attributed; dots are runs.",
+    timeseries("Power of the ten largest jobs", f"Watts of the jobs that used most in this range, as attributed. {ALL_NODES}",
                unit="watt", look=Look(colours=BY_NAME, links=[to_job()]), queries=[
-                   Query(f"{rate(ENERGY, SOMEBODY, 'job_name')} and on (job_name) "
-                         f"topk(10, sum by (job_name) (increase({ENERGY}{{{SOMEBODY}}}[$__range] @ end())))",
-                         "{{job_name}}", exemplar=True)]),
+                   Query(f"sum by (job_name) ({JOB_POWER}{{{RECORDED}}}) and on (job_name) "
+                         f"topk(10, sum by (job_name) (sum_over_time({JOB_POWER}{{{RECORDED}}}[$__range] @ end())))",
+                         "{{job_name}}")]),
 )  # fmt: skip
 
 WHOM = row(
     "Whose it is today",
-    table("Top jobs", f"The twenty jobs with most energy {TODAY}, as attributed; held is what they reserved and left idle of it.",
+    table("Top jobs", f"The twenty jobs with most energy {TODAY}, as attributed; held is what they reserved and left idle of it. "
+          + ALL_NODES,
           look=Look(width=16, height=10, since="now/d", sort="Energy", decimals=2,
                     columns={"job_name": "Job", "k8s_namespace_name": "Namespace", "model_name": "Model"},
                     links=[link("Open this job", "wattledger-job", column="Job", job_name=CELL % "Job"),
                            link("Open this model", "wattledger-models", column="Model", model=CELL % "Model")]),
-          queries=[Query(wh(f"({of_top(ENERGY)})"), "Energy", "watth"), Query(wh(f"({of_top(ENERGY, HELD)})"), "Held", "watth"),
-                   Query(of_top(GRAMS), "CO2e", "massg"), Query(of_top(EMBODIED), "Embodied", "massg"),
-                   Query(of_top(WATER), "Water", "litre"), Query(of_top(COST), "Cost", "none")]),
-    bars("Top models", f"Energy {TODAY} of the ten models with most, as attributed; the length is the figure.", unit="watth",
+          queries=[Query(wh(TOP_JOBS), "Energy", "watth"),
+                   Query(wh(of_top("workload:wattledger_energy_held_joules:rate5m")), "Held", "watth"),
+                   Query(hours_of_top("workload:wattledger_emissions_grams"), "CO2e", "massg"),
+                   Query(hours_of_top("workload:wattledger_embodied_emissions_grams"), "Embodied", "massg"),
+                   Query(hours_of_top("workload_source:wattledger_water_litres"), "Water", "litre"),
+                   Query(hours_of_top("workload:wattledger_cost"), "Cost", "none")]),
+    bars("Top models", f"Energy {TODAY} of the ten models with most, as attributed. {ALL_NODES}", unit="watth",
          look=replace(TOP, height=10, links=[to_model()]), queries=[
-             Query(wh(f"sort_desc(topk(10, {increase(ENERGY, NAMED, 'model_name')}))"), "{{model_name}}")]),
+             Query(wh(f"sort_desc(topk(10, {recorded(JOB_POWER, NAMED, 'model_name')}))"), "{{model_name}}")]),
     bars("Jobs by $owner", f"Energy of jobs {TODAY} by the label chosen above; the kernel vouches for namespace, user and "
-         "Slurm job, programs say the others.", unit="watth", look=TOP,
+         "Slurm job, programs say the others. Needs no rules.", unit="watth", look=TOP,
          queries=[Query(wh(f"sort_desc(topk(10, {increase(ENERGY, SOMEBODY, '$owner')}))"), "{{$owner}}")]),
     bars("No job's", f"Energy {TODAY} that is no job's: what nobody held (idle), whom nobody could name (unattributed), jobs "
          "past the number of series (other), our own (agent).", unit="watth", look=replace(TOP, colours=RESERVED),
@@ -153,30 +170,29 @@ PLACES = row(
 )  # fmt: skip
 
 # Over weeks many nodes' own series are too much to read; what the rules recorded each minute is not (deploy/prometheus).
-CLUSTER = '{cluster=~"$cluster"}'
 WEEKS = Look(width=8, stack=True, since="now-30d", interval="1h", colours=BY_NAME)
 MONTHS_JOULES, MONTHS_GRAMS = (
-    summed(f'sum_over_time(workload:wattledger_{what}:increase1h{{cluster=~"$cluster",job_name=~"{JOBS}"}}[$__range])', KEY)
+    summed(f"last_over_time(top_workload:wattledger_{what}:sum30d{{{CLUSTER}}}[1h])", KEY)
     for what in ("energy_joules", "emissions_grams")
 )
 MONTH = row(
     "Thirty days (needs the recording rules)",
     timeseries("Power by component, 30 days", "Watts by kind of device, from the rates that Prometheus recorded.", unit="watt",
                look=replace(WEEKS, colours=BY_COMPONENT), queries=[
-                   Query(f"sum by (component) (fleet_component_method:wattledger_device_energy_joules:rate5m{CLUSTER})",
+                   Query(f"sum by (component) (fleet_component_method:wattledger_device_energy_joules:rate5m{{{CLUSTER}}})",
                          "{{component}}")]),
     timeseries("Power by namespace, 30 days", "Watts by Kubernetes namespace, from the rates that Prometheus recorded.",
                unit="watt", look=WEEKS, queries=[
-                   Query(f"sum by (k8s_namespace_name) (namespace:wattledger_energy_joules:rate5m{CLUSTER})",
+                   Query(f"sum by (k8s_namespace_name) (namespace:wattledger_energy_joules:rate5m{{{CLUSTER}}})",
                          "{{k8s_namespace_name}}")]),
     timeseries("CO2e an hour by zone, 30 days", "Grams an hour by grid zone, from the rates that Prometheus recorded.",
                unit="suffix: g/h", look=WEEKS, queries=[
-                   Query(f"sum by (grid_zone) (zone:wattledger_emissions_grams_per_hour:rate5m{CLUSTER})", "{{grid_zone}}")]),
+                   Query(f"sum by (grid_zone) (zone:wattledger_emissions_grams_per_hour:rate5m{{{CLUSTER}}})", "{{grid_zone}}")]),
     timeseries("Measured and held, 30 days", "Parts of the energy that a sensor measured and that jobs held idle, as recorded.",
                unit="percentunit", look=replace(WEEKS, width=24, stack=False, low=0, high=1, colours={"held": ORANGE}), queries=[
-                   Query(f"avg(fleet:wattledger_device_energy_measured:ratio_rate5m{CLUSTER})", "measured"),
-                   Query(f"avg(fleet:wattledger_energy_held:ratio_rate5m{CLUSTER})", "held")]),
-    table("Top jobs, 30 days", "The twenty jobs with most energy, and their grams, from the hours that Prometheus recorded.",
+                   Query(f"avg(fleet:wattledger_device_energy_measured:ratio_rate5m{{{CLUSTER}}})", "measured"),
+                   Query(f"avg(fleet:wattledger_energy_held:ratio_rate5m{{{CLUSTER}}})", "held")]),
+    table("Top jobs, 30 days", "The twenty jobs with most energy, and their grams, as Prometheus summed them in the last hour.",
           look=Look(width=24, since="now-30d", sort="Energy", decimals=1,
                     columns={"job_name": "Job", "k8s_namespace_name": "Namespace", "model_name": "Model"},
                     links=[link("Open this job", "wattledger-job", column="Job", job_name=CELL % "Job")]), queries=[
@@ -189,7 +205,7 @@ PAGE = dashboard(
     Page("wattledger-fleet", "Fleet overview", "Where the watts, grams, litres and money of all nodes go, and how sure that is."),
     variables=[
         *standard("namespace", "model"),
-        choice("owner", "Jobs by", "k8s_namespace_name", "team", "user", "slurm_job_id", "run_id", "instance"),
+        choice("owner", "Jobs by", "k8s_namespace_name", "job_name", "team", "user", "slurm_job_id", "run_id", "instance"),
     ],
     rows=[NOW, WHERE, WHOM, PLACES, MONTH],
 )

@@ -3,7 +3,7 @@
 from grafana.source.colours import BAD, BY_NAME, GOOD, WATCH
 from grafana.source.layout import Page, dashboard, row
 from grafana.source.panels import Look, Query, stat, states, table, timeseries
-from grafana.source.promql import ENERGY, increase, rate
+from grafana.source.promql import DEVICES, ENERGY, increase, rate
 from grafana.source.variables import NODE, link, standard, to_node
 
 BUILD = f"wattledger_build_info{{{NODE}}}"
@@ -24,8 +24,8 @@ def watts(job: str, by: str = "") -> str:
 
 
 def part_of_all(job: str, by: str = "instance") -> str:
-    """Its part of the energy handed out; 0 where nobody is under that name, which is known and not a guess."""
-    everything = rate(ENERGY, NODE, by)
+    """Its part of what the devices used, which is all that was handed out; 0 where nobody is under that name: that is known."""
+    everything = rate(DEVICES, NODE, by)  # the same joules by a tenth of the series
     return f"({watts(job, by)} or 0 * {everything}) / {everything}"
 
 

@@ -10,6 +10,7 @@ IT = WHO + ',run_id=~"$run_id"'
 HELD, SENSED = IT + ',use="held"', IT + ',method!="estimated"'
 IDLE_PART = f"({increase(ENERGY, HELD)} / {increase(ENERGY, IT)})"
 ON_ITS_NODES = f"and on (job, instance) {rate(ENERGY, IT, 'job, instance')}"
+PRICED_THERE = f"and on (job, instance) {rate(GRAMS, IT, 'job, instance')}"  # one series a job, where energy has one a device
 SMALL, WASTED = (Look(width=4, height=4, decimals=2, colour=colour) for colour in (BLUE, ORANGE))
 HOURS = Look(bars=True, interval="1h", colours={"operational": BLUE, "embodied": PURPLE})
 CELL = '${__data.fields["%s"]}'
@@ -63,8 +64,9 @@ POWER = row(
     timeseries("Power by how it was got", "Watts by method: an energy counter, power integrated, or a model's estimate.",
                unit="watt", queries=[Query(rate(ENERGY, IT, "method"), "{{method}}")],
                look=Look(stack=True, colours=BY_METHOD)),
-    timeseries("Power by job and node", "Watts of each job that is chosen, on each node; dots are runs.", unit="watt",
-               queries=[Query(rate(ENERGY, IT, "job_name, instance"), "{{instance}}: {{job_name}}", exemplar=True)],
+    timeseries("Power by job and node", "Watts of the jobs that are chosen, on each node: the twenty largest at any moment; dots "
+               "are runs.", unit="watt", queries=[
+                   Query(f"topk(20, {rate(ENERGY, IT, 'job_name, instance')})", "{{instance}}: {{job_name}}", exemplar=True)],
                look=Look(colours=BY_NAME, links=[to_node()])),
 )  # fmt: skip
 
@@ -78,12 +80,12 @@ CARBON = row(
                look=Look(bars=True, stack=True, interval="1h", colours=BY_NAME)),
     timeseries("Grid intensity where it runs", "Grams CO2e for a kWh in its nodes' zones, in force when its energy was priced.",
                unit="suffix: g/kWh", look=Look(colours=BY_NAME, links=[link("Grid and carbon", "wattledger-grid")]), queries=[
-                   Query(f'avg by (grid_zone) ({INTENSITY}{{{NODE},basis="average"}} {ON_ITS_NODES})', "{{grid_zone}}")]),
+                   Query(f'avg by (grid_zone) ({INTENSITY}{{{NODE},basis="average"}} {PRICED_THERE})', "{{grid_zone}}")]),
     table("Its nodes' CO2e by day, both scope 2 bases",
           "Whole nodes, not this job: CO2e by UTC day from the books at the grid's newest figures, by location and, where an agent "
           "exports it, by market; the job's own by both bases: wattledger report job.",
           look=Look(width=12, sort="Day", decimals=1, columns={"day": "Day", "basis": "Basis", "state": "State"}), queries=[
-              Query(f"sum by (day, basis, state) (wattledger_settled_emissions_grams{{{NODE}}} {ON_ITS_NODES})",
+              Query(f"sum by (day, basis, state) (wattledger_settled_emissions_grams{{{NODE}}} {PRICED_THERE})",
                     "CO2e of the nodes", "massg")]),
 )  # fmt: skip
 

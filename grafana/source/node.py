@@ -242,7 +242,12 @@ SENSORS = row(
 )
 
 PAGE = dashboard(
-    Page("wattledger-node", "Node & devices", "Power and energy of each device, who they worked for, and how the sensors fare."),
-    variables=standard("device"),
+    Page(
+        "wattledger-node",
+        "Node & devices",
+        "Power and energy of each device, who they worked for, and how the sensors fare.",
+        finest=None,  # of one node every scrape is cheap
+    ),
+    variables=standard("device", one="instance"),
     rows=[NOW, EACH, LAW, WORKLOADS, SENSORS],
 )

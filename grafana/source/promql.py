@@ -24,6 +24,14 @@ def increase(metric: str, selector: str, by: str = "") -> str:
     return summed(f"increase({metric}{{{selector}}}[$__range])", by)
 
 
+def recorded(rate5m: str, selector: str, by: str = "") -> str:
+    """All of the range, summed, from rates that the rules recorded each minute (deploy/prometheus/rules.yml): many times quicker.
+
+    Of a rate a second; of one an hour this is 3600 times too much.  A job that ended is in it as long as it was recorded.
+    """
+    return f"60 * {summed(f'sum_over_time({rate5m}{{{selector}}}[$__range])', by)}"
+
+
 def wh(joules: str) -> str:
     """Watt-hours, which Grafana scales to kWh and MWh."""
     return f"{joules} / 3600"

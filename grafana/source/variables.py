@@ -97,8 +97,14 @@ _KNOWN = {
 }
 
 
-def standard(*names: str) -> list[model.VariableModel]:
-    """The data source, job, cluster and instance, which every dashboard has, and those named of ``_KNOWN``."""
+def standard(*names: str, one: str = "") -> list[model.VariableModel]:
+    """The data source, job, cluster and instance, which every dashboard has, and those named of ``_KNOWN``.
+
+    ``one``: opens with the first of its values and not with all, for a page that is about one such thing; several may be chosen.
+    """
     asked = ("job", "cluster", "instance", *names)
     chosen = [values(n, label, of=of, within=within, only=only) for n, (label, of, within, only) in ((n, _KNOWN[n]) for n in asked)]
+    for variable in chosen:
+        if variable.name == one:
+            variable.include_all, variable.current = False, None
     return [datasource(), *chosen]

@@ -10,6 +10,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "grafana" / "dashboards"
 # A test's quarter of a minute stands for Grafana's hours: the scrape is once a second.
 SPANS = {"__rate_interval": "20s", "__interval": "2s", "__range": "20s", "__range_s": "20"}
 RANGE_S = 20
+A_MINUTE, A_SECOND = "60 * sum", "1 * sum"  # what the rules record each minute, they record each second here
 _NAMED = re.compile(r"\$\{(\w+)(?::[^}]*)?\}|\$(\w+)|\[\[(\w+)\]\]")
 
 
@@ -42,11 +43,11 @@ def panels(page: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield from (panel for panel in (top, *top.get("panels", ())) if panel["type"] != "row")
 
 
-def chosen(page: Mapping[str, Any]) -> dict[str, str]:
-    """What each variable stands for as the dashboard opens: everything, or a word."""
+def chosen(page: Mapping[str, Any], opened: Mapping[str, str]) -> dict[str, str]:
+    """What each variable stands for as the dashboard opens: everything, a word, or of ``opened`` what Prometheus lists first."""
     said = dict(SPANS)
     for variable in page["templating"]["list"]:
-        current = variable.get("current", {}).get("value", "")
+        current = variable.get("current", {}).get("value", opened.get(variable["name"], ""))
         is_all = current in ("$__all", ["$__all"])
         said[variable["name"]] = variable["allValue"] if is_all else current if isinstance(current, str) else "|".join(current)
     return said
@@ -57,12 +58,13 @@ def put_in(text: str, said: Mapping[str, str]) -> str:
     return _NAMED.sub(lambda found: said.get(next(filter(None, found.groups())), found.group()), text)
 
 
-def targets(page: Mapping[str, Any]) -> Iterator[Target]:
-    said = chosen(page)
+def targets(page: Mapping[str, Any], opened: Mapping[str, str]) -> Iterator[Target]:
+    said = chosen(page, opened)
     for panel in panels(page):
         for target in panel.get("targets", ()):
             yield Target(
-                page["uid"], panel["title"], panel["type"], target["refId"], put_in(target["expr"], said),
+                page["uid"], panel["title"], panel["type"], target["refId"],
+                put_in(target["expr"], said).replace(A_MINUTE, A_SECOND),
                 _unit(panel, target), bool(target.get("instant")), bool(target.get("exemplar")),
             )  # fmt: skip
 
