@@ -117,6 +117,8 @@ def chosen(variable: dict[str, Any]) -> str:
     """What a variable stands at when a dashboard is opened."""
     if variable.get("includeAll"):
         return str(variable.get("allValue") or ".*")
+    if variable["type"] == "query":  # one that is always of one: a node's dashboard opens with the first that there is
+        return f"node-{FULL_NODE:03}:9909"
     return str((variable.get("current") or {}).get("value") or "")
 
 

@@ -232,7 +232,10 @@ def minutes_of_jobs(node: int, end_s: int) -> Iterator[Series]:
         parts += [("gpu", "active"), ("gpu", "held")] if job < GPUS else []
         texts = [labelled("workload_component_use:wattledger_energy_joules:rate5m", **who, component=component, use=use)
                  for component, use in parts]  # fmt: skip
-        texts += [labelled(f"workload:wattledger_{name}:rate5m", **who) for name in ("energy_joules", "emissions_grams_per_hour")]
+        names = ("energy_joules", "energy_held_joules", "emissions_grams_per_hour", "embodied_emissions_grams_per_hour")
+        texts += [labelled(f"workload:wattledger_{name}:rate5m", **who) for name in names]
+        texts.append(labelled("workload:wattledger_cost_per_hour:rate5m", **who, currency="EUR"))
+        texts.append(labelled("workload_source:wattledger_water_litres_per_hour:rate5m", **who, source="offsite"))
         yield from (Series(text, 80.0, False, end_s - DAY_S, end_s) for text in texts)
 
 

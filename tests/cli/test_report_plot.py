@@ -195,12 +195,12 @@ WRONG = {
 @pytest.mark.parametrize("words", list(WRONG))
 def test_what_cannot_be_drawn_is_one_line_and_no_file(front: Front, tmp_path: Path, words: tuple[str, ...]) -> None:
     place = books(tmp_path, [used(1)])
-    before = set(tmp_path.iterdir())
+    before = {*tmp_path.iterdir(), tmp_path / ".cache"}  # Matplotlib's, for its fonts, where the home is new
     got = front("report", *words, "--ledger", str(place))
     assert (got.status, got.out) == (2, "")
     assert is_one_line(got.err)
     assert WRONG[words] in got.err
-    assert set(tmp_path.iterdir()) == before
+    assert set(tmp_path.iterdir()) <= before
 
 
 def test_energy_of_no_known_zone_stands_under_the_worlds_average(tmp_path: Path) -> None:

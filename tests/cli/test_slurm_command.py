@@ -1,8 +1,11 @@
 """``wattledger slurm comment``: a job's footprint by what its nodes' agents say, and where it is written."""
 
 import json
+import os
+import socketserver
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,10 @@ from typing import Any
 import pytest
 from tests.cli.front import Front, is_one_line, own_place
 from tests.cli.slurm_place import asked, programs
+from tests.runtime.control_rig import Node, place
+
+from wattledger.core.model import Device, Instant, Workload
+from wattledger.core.totals import State, Totals
 
 GPU = 'component="gpu",device="GPU-1"'
 PAGE = """\
@@ -25,6 +32,8 @@ wattledger_emissions_grams_total{{job_name="a",slurm_job_id="12"}} 0.5
 @pytest.fixture
 def front(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Front:
     own_place(monkeypatch, tmp_path)
+    monkeypatch.setenv("WATTLEDGER_AGENT_SOCKET", str(tmp_path / "none"))  # this machine may have an agent of its own
+    monkeypatch.delenv("SLURMD_NODENAME", raising=False)
     return Front(capsys)
 
 
@@ -134,3 +143,90 @@ def test_an_agent_that_is_not_there_is_one_line(front: Front, slurm: Path, agent
         got = front("slurm", "comment", "12", "--url", url, "--wait", "1")
         assert (got.status, is_one_line(got.err)) == (1, True)
     assert asked(slurm, "scontrol") == []
+
+
+@contextmanager
+def node_with_job_12() -> Iterator[str]:
+    """This node's agent, which knows job 12 as the pages above do; each look at it is a tick."""
+    totals, ticks = Totals(), iter(range(1, 999_999))
+    totals.devices = {"GPU-1": Device("GPU-1", "gpu", "NVIDIA H100"), "rest": Device("rest", "rest", "rest")}
+    job = Workload("a", None, (("slurm_job_id", "12"),))
+    totals.add((job, "GPU-1", "counter", "active"), 800_000_000)
+    totals.add((job, "rest", "estimated", "active"), 200_000_000)
+    totals.emissions_g[job] = 0.5
+    found = totals.snapshot(State())
+    with place() as folder:
+        ours = frozenset({os.getgid()})
+        node = Node(str(folder / "a.sock"), operators=ours, shown=lambda: (Instant(next(ticks), 0), found))
+        try:
+            yield node.path
+        finally:
+            node.stop()
+
+
+@contextmanager
+def agent_that_says(error: str) -> Iterator[str]:
+    """Whose hello is friendly, and whose answer to anything else is this."""
+
+    class Answer(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            for _ in iter(self.rfile.readline, b""):
+                self.wfile.write(json.dumps({"id": 0, "ok": True} if not said else {"error": error}).encode() + b"\n")
+                said.append(1)
+
+    said: list[int] = []
+    with place() as folder, socketserver.UnixStreamServer(str(folder / "b.sock"), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield str(folder / "b.sock")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_this_nodes_agent_is_asked_by_its_socket_and_no_page_is(front: Front, slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holds(slurm)
+    monkeypatch.setenv("WATTLEDGER_AGENT_LISTEN", "127.0.0.1:9")  # where nobody is
+    with node_with_job_12() as path:
+        monkeypatch.setenv("WATTLEDGER_AGENT_SOCKET", path)
+        got = front("slurm", "comment", "12", "--wait", "5", "--ending")
+        unknown = front("slurm", "comment", "12", "--url", "http://127.0.0.1:9/metrics", "--wait", "1")
+    assert (got.status, got.err) == (0, "")
+    assert got.out.startswith("job 12: wattledger: at least 1000 J (")  # the test's process is younger than the job
+    assert "500 mg CO2e, 80 % measured" in got.out
+    assert unknown.status == 1  # who names an address means it
+
+
+def test_an_agent_older_than_the_question_is_asked_by_its_page(
+    front: Front, slurm: Path, agents: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holds(slurm)
+    monkeypatch.setenv("WATTLEDGER_AGENT_LISTEN", agents.removeprefix("http://"))
+    with agent_that_says("unknown op: expected hello, enter, leave, work, claim, footprint or ping") as path:
+        monkeypatch.setenv("WATTLEDGER_AGENT_SOCKET", path)
+        got = front("slurm", "comment", "12")
+    assert got.out.startswith("job 12: wattledger: at least 1000 J (")
+
+
+def test_a_refusal_is_one_line_with_its_reason(front: Front, slurm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holds(slurm)
+    monkeypatch.setenv("WATTLEDGER_AGENT_LISTEN", "127.0.0.1:9")
+    with agent_that_says("you are in no Slurm job") as path:
+        monkeypatch.setenv("WATTLEDGER_AGENT_SOCKET", path)
+        got = front("slurm", "comment", "12", "--wait", "1")
+    assert (got.status, is_one_line(got.err)) == (1, True)
+    assert f"{path}: you are in no Slurm job; http://127.0.0.1:9/metrics: " in got.err
+    assert asked(slurm, "scontrol") == []
+
+
+def test_of_several_nodes_ones_own_is_asked_by_its_socket(
+    front: Front, slurm: Path, agents: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holds(slurm, D="2", N="gpu-[2-3]")
+    monkeypatch.setenv("SLURMD_NODENAME", "gpu-2")  # whose page knows no such job
+    with node_with_job_12() as path:
+        monkeypatch.setenv("WATTLEDGER_AGENT_SOCKET", path)
+        got = front("slurm", "comment", "12", "--url", f"{agents}/{{node}}/metrics", "--wait", "5")
+    assert got.out.startswith("job 12: wattledger: 2000 J (")
+    assert "2 nodes" in got.out

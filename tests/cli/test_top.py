@@ -97,7 +97,7 @@ def test_jobs_that_ended_are_one_sum_that_draws_nothing() -> None:
     totals.retire({Workload("old")})
     totals.device_energy_uj[GPU.id, "counter"] += 1_000_000
     [gone] = compared(before, scrape(totals.snapshot(State()))).jobs
-    assert gone[1:] == (None, None, 5.0, 0.5, None, False)
+    assert gone[1:] == (None, None, 5.0, None, None, False)  # his grams are in the books: a row of theirs would be counted twice
     assert gone.name == "(retired)"
 
 
@@ -197,6 +197,16 @@ def test_no_agent_is_one_line_that_says_what_to_do(serve: Callable[[Message], Pa
         assert "wattledger agent" in said.err
 
 
+@pytest.mark.parametrize(("status", "words"), [(403, "for root: agent.readers = anyone opens it"), (421, "no name of mine")])
+def test_who_is_refused_is_told_why_in_the_agents_own_words(status: int, words: str, front: Front) -> None:
+    with served({"/metrics": lambda _: text(words, status)}) as web:
+        said = front("top", "--once", "--url", f"http://127.0.0.1:{web.port}")
+    assert said.status == 1
+    assert is_one_line(said.err)
+    assert said.err.endswith(f": {words}\n")
+    assert "is the agent running" not in said.err
+
+
 def test_a_password_is_read_from_a_file_and_its_absence_is_said(front: Front, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("correct horse\n")
     hashed = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
@@ -210,6 +220,7 @@ def test_a_password_is_read_from_a_file_and_its_absence_is_said(front: Front, tm
     assert is_one_line(refused.err)
     assert is_one_line(missing.err)
     assert "--password-file" in refused.err
+    assert "user and password, please" in refused.err
     assert base64.b64encode(b"alice:correct horse").decode() not in refused.err + missing.err
 
 

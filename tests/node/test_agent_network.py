@@ -52,7 +52,7 @@ def test_who_scrapes_slowly_or_not_at_all_delays_no_tick(tmp_path: Path) -> None
         assert until(lambda: measured(running))
         time.sleep(1.2)
         log = running.log
-        with idlers(running, 12, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"), idlers(running, 20, b"GET /met"):
+        with idlers(running, 12, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"), idlers(running, 20, b"GET /met"):
             for _ in range(3):
                 before = measured(running)
                 time.sleep(2.2)
@@ -146,7 +146,7 @@ def answers(port: int, trusting: ssl.SSLContext) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), 5) as plain, \
                 trusting.wrap_socket(plain, server_hostname="127.0.0.1") as client:  # fmt: skip
-            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             return client.recv(4096).startswith(b"HTTP/1.1 200")
     except OSError:
         return False

@@ -129,7 +129,8 @@ def test_of_a_real_node_nothing_is_changed(tmp_path: Path) -> None:
     assert stage.environ({"A": "b"}) == {"A": "b"}
     assert stage.line == ""
     before = set(tmp_path.iterdir())
-    stage.open()
+    stage.open(config)
+    stage.keep(config)
     stage.close()
     assert set(tmp_path.iterdir()) == before
 

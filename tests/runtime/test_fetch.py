@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from tests.runtime.answers import Script, answering, failure, serving, told, trickle
 
-from wattledger.core.ports import Request, SourceFailed
+from wattledger.core.ports import BadStatus, Request, SourceFailed
 from wattledger.runtime.fetch import make_fetch, shown
+from wattledger.runtime.slurm.live import ask
 
 
 def test_the_body_comes_back_and_the_headers_go_out() -> None:
@@ -245,3 +246,26 @@ def test_a_proxy_that_is_handed_in_is_used_within_the_same_bounds() -> None:
 )
 def test_a_url_is_shown_without_what_may_be_secret(url: str, said: str) -> None:
     assert shown(url) == said
+
+
+@pytest.mark.parametrize(("reply", "said"), [
+    (told(b"ask the group energy\nmore\n", "Content-Type: text/plain; charset=utf-8", status="403 x"), "ask the group energy"),
+    (told(b"\x1b[31mred\r\n", "Content-Type: text/plain", status="421 x"), "[31mred"),
+    (told(b"<h1>no</h1>", "Content-Type: text/html", status="403 x"), ""),
+    (told(b"x" * 1000, "Content-Type: text/plain", status="403 x"), ""),
+    (b"HTTP/1.1 403 x\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", ""),
+    (b"HTTP/1.1 403 x\r\nContent-Type: text/plain\r\nContent-Length: 99\r\n\r\nbroke off", "broke off"),
+], ids=["a line", "commands no terminal", "a page", "long", "of no length", "broken off"])  # fmt: skip
+def test_a_refusals_own_line_is_beside_the_message_and_not_in_it(reply: bytes, said: str) -> None:
+    with serving(answering(reply)) as server, pytest.raises(BadStatus) as refused:
+        make_fetch()(Request(server.url("/metrics")))
+    assert refused.value.said == said
+    assert not said or said not in str(refused.value)
+    assert refused.value.status in (403, 421)
+
+
+def test_agents_that_refuse_are_told_of_in_their_own_words() -> None:
+    with serving(answering(told(b"not for you\n", "Content-Type: text/plain", status="403 x"))) as server:
+        [why] = ask(make_fetch(), [Request(server.url("/metrics"))], "17")
+    assert isinstance(why, str)
+    assert why.endswith(": HTTP 403 Forbidden: not for you")

@@ -31,6 +31,9 @@ def test_every_snapshot_closes_and_a_new_series_is_seen_at_zero_first() -> None:
         shown = publisher.shown
         assert shown is not None
         assert sum(shown.energy_uj.values()) == sum(shown.device_energy_uj.values())
+        with_power = publisher.powered()
+        assert with_power is not None
+        assert with_power.energy_uj == shown.energy_uj, "other exporters' names are led in, too"
         for job, values in seen.items():
             values += [uj for (workload, *_), uj in shown.energy_uj.items() if workload.job == job]
     assert seen["a"] == sorted(seen["a"])
@@ -53,3 +56,40 @@ def test_what_is_shown_does_not_change_under_its_reader() -> None:
     publisher.publish(pipeline, State(), at(2))
     assert shown.energy_uj == before
     assert publisher.shown is not shown
+
+
+def test_power_of_what_comes_by_the_ten_seconds_is_spread_over_them() -> None:
+    """A BMC's joules come at once: over one tick they are ten times its power, and in the next nine nothing."""
+    bmc, pipeline = Device("BMC", "rest", "board", None, 1), Pipeline(Series(10, 900 * NS))
+    publisher, found = Publisher((), dict), list[tuple[int, int]]()
+    for second in range(41):
+        samples = [EnergyCounter(GPU, at(second), second * 100_000_000, None)]
+        samples += [EnergyCounter(bmc, at(second), second * 300_000_000, None)] if second % 10 == 0 else []
+        use = [Activity(device, "a", at(second), second * NS, "sm_ns") for device in ("GPU-0", "BMC")]
+        pipeline.step(Batch(at(second), True, (*samples, Claim("a", at(second), Workload("a"), "cgroup"), *use)))
+        publisher.publish(pipeline, State(), at(second))
+        seen = publisher.powered()
+        if second > 1 and seen is not None:
+            watts = {name: sum(uw for (_, of, _), uw in seen.share_uw.items() if of == name) for name in ("GPU-0", "BMC")}
+            found.append((watts["GPU-0"], watts["BMC"]))
+    assert {gpu for gpu, _ in found} == {100_000_000}
+    rest = [uw for _, uw in found]
+    assert set(rest) == {0, 300_000_000}
+    assert rest == sorted(rest), "once it is known it stays"
+    assert rest.count(0) < 20
+
+
+def test_a_device_that_is_not_read_any_more_draws_nobody_knows_what() -> None:
+    pipeline, publisher = Pipeline(Series(10, 900 * NS)), Publisher((), dict)
+    for second in range(4):
+        tick(pipeline, second, "a")
+        publisher.publish(pipeline, State(), at(second))
+    seen = publisher.powered()
+    assert seen is not None
+    assert sum(seen.share_uw.values()) == 100_000_000
+    for second in range(4, 20):
+        pipeline.step(Batch(at(second), True, ()))
+        publisher.publish(pipeline, State(), at(second))
+    after = publisher.powered()
+    assert after is not None
+    assert after.share_uw == {}

@@ -13,7 +13,7 @@ from wattledger.runtime.web.server import Web
 from wattledger.runtime.web.stream import Limits
 
 HURRIED = Limits(patience_s=0.3)
-GET = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+GET = b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 def large(_: Message) -> Page:

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -36,8 +37,13 @@ DEPLOY = Path(__file__).parents[2] / "deploy" / "slurm"
 MORE = "".join(
     f"{word}={{folder}}/deploy/{word.lower()}\n" for word in ("Prolog", "Epilog", "TaskProlog", "TaskEpilog")
 ) + "PrologFlags=Alloc\n"  # fmt: skip
+NOBODY = 65_534
+# As a user whom no job of another's is any business of.  (A person's number would do as well, but Slurm wants one with an account.)
+USER = ("--uid=nobody", "-o", "/dev/null")
 BURN = "i=0; while [ $i -lt 3000000 ]; do i=$((i+1)); done"
 FIGURES = r"(\S+) (J|Wh) \((\S+) to (\S+)\), \S+ m?g CO2e, (\S+) % measured"
+# Packages, but not the standard library of this Python: another one runs them.
+PATH = os.pathsep.join(p for p in sys.path if p and ("-packages" in p or not p.startswith(sysconfig.get_path("stdlib"))))
 PROGRAM = """\
 #!/bin/sh
 export PYTHONPATH='{path}'
@@ -66,6 +72,14 @@ class Site(NamedTuple):
         """As the agent's /metrics say them."""
         return total(self.node.scrape(), ENERGY, slurm_job_id=str(job))
 
+    @property
+    def open(self) -> Path:
+        """A folder that everybody may write to."""
+        folder = self.slurm.folder / "open"
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)
+        return folder
+
     def comment(self, job: int) -> str:
         """As scontrol shows it."""
         lines = self.slurm.command("scontrol", "show", "job", str(job)).stdout.splitlines()
@@ -76,16 +90,26 @@ class Site(NamedTuple):
         wait_until(lambda: set(self.slurm.state(job).split()) == {"COMPLETED"}, f"job {job} did not end", 40)
 
 
-def install(slurm: Cluster, gpu_jobs: Path, driver: Path, url: str) -> None:
+def everybodys_python() -> str:
+    """One that a user can run, too: a test's may lie where only root reads."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        words = [python, "-c", "import wattledger.cli, click, requests"]
+        with contextlib.suppress(OSError):
+            if not subprocess.run(words, user=NOBODY, env={"PYTHONPATH": PATH}, capture_output=True, check=False).returncode:
+                return python
+    pytest.skip("no Python here that a user without rights can run")
+
+
+def install(slurm: Cluster, gpu_jobs: Path, driver: Path, socket: Path) -> None:
     """The scripts as they are, beside settings of this place."""
     place = slurm.folder / "deploy"
     shutil.copytree(DEPLOY, place, dirs_exist_ok=True)
     program = place / "wattledger"
-    program.write_text(PROGRAM.format(path=os.pathsep.join(p for p in sys.path if p), python=sys.executable))
+    program.write_text(PROGRAM.format(path=PATH, python=everybodys_python()))
     program.chmod(0o755)
     (place / "wattledger-slurm.env").write_text(
-        f"WATTLEDGER={program}\nGPU_JOBS={gpu_jobs}\nDRIVER={driver}\nACCOUNTING=yes\nCOMMENT_OPTIONS='--url {url}/metrics'\n"
-        f"export SLURM_CONF={slurm.folder}/slurm.conf\n"
+        f"WATTLEDGER={program}\nGPU_JOBS={gpu_jobs}\nDRIVER={driver}\nACCOUNTING=yes\n"
+        f"export SLURM_CONF={slurm.folder}/slurm.conf WATTLEDGER_AGENT_SOCKET={socket}\n"
     )
 
 
@@ -101,19 +125,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         rig = machine(folder / "rig", Gpu(load_constant(200), refresh_ms=20), RESTS)
         config = f'[grid]\nzone = "DE"\n[sources.slurm]\ngpu_jobs = "{gpu_jobs}"\n'
         # The node's name in the books is Slurm's.
-        env = {"WATTLEDGER_PATHS_PROCFS": str(procfs), "NODE_NAME": slurm.node}
+        socket = slurm.folder / "agent.sock"
+        env = {"WATTLEDGER_PATHS_PROCFS": str(procfs), "NODE_NAME": slurm.node, "WATTLEDGER_AGENT_SOCKET": str(socket)}
         node = open_.enter_context(agent(folder / "agent", rig=rig, config=config, env=env))
-        install(slurm, gpu_jobs, procfs / "driver" / "nvidia" / "gpus", node.url)
+        install(slurm, gpu_jobs, procfs / "driver" / "nvidia" / "gpus", socket)
         yield Site(slurm, node, gpu_jobs, folder)
 
 
 def test_a_job_finds_its_footprint_in_its_comment_and_the_books_say_the_same_joules(site: Site) -> None:
-    said = site.slurm.folder / "said"
+    said = site.open / "said"
     script = (
         f"echo $WATTLEDGER_JOB $WATTLEDGER_RUN_ID > {said}; {BURN}\n"
         f"WATTLEDGER_JOB=mine srun --overlap sh -c 'echo $WATTLEDGER_JOB $WATTLEDGER_RUN_ID >> {said}'"
     )
-    job = site.slurm.submit(script, "-J", "a|b tune", "--gres=gpu:1", "--comment", "Mine; yours")
+    job = site.slurm.submit(script, *USER, "-J", "a|b tune", "--gres=gpu:1", "--comment", "Mine; yours")
     # Prolog: the GPU's file names the job, and so the job pays for that GPU.
     wait_until(lambda: list(site.gpu_jobs.iterdir()), "no file of a GPU")
     assert [(file.name, file.read_text()) for file in site.gpu_jobs.iterdir()] == [("0", f"{job}\n")]
@@ -170,7 +195,24 @@ def test_what_the_accounting_knows_joins_the_books_to_the_microjoule_and_is_kept
     store = Store.open(site.folder / "mine" / "books", readonly=True)
     facts, names = [dict(known.fact.labels) for known in store.known(["run"])], store.names()  # type: ignore[union-attr]
     store.close()
-    assert {names[fact["user"]] for fact in facts} == {"root"}
+    assert {"root"} <= {names[fact["user"]] for fact in facts} <= {"root", "nobody"}
+
+
+def test_a_job_is_told_nothing_of_another_nor_is_who_says_that_he_is_it(site: Site) -> None:
+    theirs = site.slurm.submit("sleep 60")
+    until(lambda: site.joules(theirs) > 0, "the job has no joules", site.node)
+    program = site.slurm.folder / "deploy" / "wattledger"
+    ask = f". {program.parent}/wattledger-slurm.env; SLURM_JOB_ID={theirs} {program} slurm comment {theirs} --dry-run --wait 1"
+    said = site.open / "refused"
+    job = site.slurm.submit(f"{ask} > {said} 2>&1; echo $? >> {said}", *USER)
+    site.ended(job)
+    assert re.search(rf"job {theirs} is not the one that you are in \({job}\)", said.read_text())
+    outside = subprocess.run(["sh", "-c", ask], user=NOBODY, env=site.slurm.environ, capture_output=True, text=True, timeout=60)
+    assert "SLURM_JOB_ID proves nothing" in outside.stderr
+    assert (said.read_text().splitlines()[-1], outside.returncode, outside.stdout) == ("1", 1, "")
+    by_root = subprocess.run(["sh", "-c", ask], env=site.slurm.environ, capture_output=True, text=True, timeout=60)
+    assert by_root.stdout.startswith(f"job {theirs}: wattledger: "), by_root.stderr
+    site.slurm.command("scancel", str(theirs))
 
 
 def _still(site: Site, jobs: list[int]) -> dict[int, Decimal]:

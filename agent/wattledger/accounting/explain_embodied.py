@@ -8,6 +8,7 @@ what the report booked: both are ints, so they are equal or one of them is wrong
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from wattledger.accounting import made_up
 from wattledger.accounting.assets.life import Life, Period
 from wattledger.accounting.embodied import estimates, overhead, work
 from wattledger.accounting.embodied.booking import Embodieds, Ready
@@ -22,7 +23,7 @@ from wattledger.accounting.reports import report
 from wattledger.core.attribution import split
 from wattledger.core.facts import Known
 from wattledger.ledger.books import Books
-from wattledger.ledger.query import GROUPS, NAMED
+from wattledger.ledger.query import GROUPS, NAMED, Scope
 from wattledger.ledger.query_embodied import Segment
 
 Group = tuple[str, ...]
@@ -101,7 +102,8 @@ def explain(books: Books, ask: Ask, rules: Rules) -> EmbodiedFigure:
     pays = tuple(pay for pay in _pays(ready, shares, mine, whys) if pay.ug)
     reported = {asset: ug for asset, ug in reported.items() if ug}
     reported_ug = 0 if said.total.made is None else said.total.made.ug
-    return EmbodiedFigure(ask, found, tuple(_payers(ready, pays, books.other)), pays, reported, reported_ug, found.notes)
+    notes = (*made_up.notes(made_up.within(books, Scope(ask.kind, ask.name, ask.from_s, ask.to_s))), *found.notes)
+    return EmbodiedFigure(ask, found, tuple(_payers(ready, pays, books.other)), pays, reported, reported_ug, notes)
 
 
 class _Mine:

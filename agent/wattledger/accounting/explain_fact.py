@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wattledger.accounting import prices
+from wattledger.accounting import made_up, prices
 from wattledger.accounting import prices_live as live
 from wattledger.accounting.explain import Slot, under
 from wattledger.accounting.explain_place import Place, place_of
@@ -46,7 +46,7 @@ class Story(NamedTuple):
     """A fact as it stands.  ``columns``: the row of the books; ``known``: by then; ``why_not``: reports do not count it, because.
 
     ``slots``: of an energy fact, its prices.  ``versions``: of an intensity, all that was ever said of its window; ``in_force``:
-    what holds there, of its signal and boundary.  ``division``: of an allocation, what it divides.
+    what holds there, of its signal and boundary.  ``division``: of an allocation, what it divides.  ``notes``: to disclose.
     """
 
     id: str
@@ -61,6 +61,7 @@ class Story(NamedTuple):
     versions: tuple[Version, ...] = ()
     in_force: tuple[str, ...] = ()
     division: Division | None = None
+    notes: tuple[str, ...] = ()
 
 
 def story(places: Sequence[str | Path], fact_id: str, rules: Rules, as_of_s: int | None = None) -> Story:
@@ -85,6 +86,7 @@ def story(places: Sequence[str | Path], fact_id: str, rules: Rules, as_of_s: int
 def _judged(books: Books, found: Story, rules: Rules, as_of_s: int | None) -> Story:
     """With what depends on the time that is asked of."""
     row = found.columns
+    found = found._replace(notes=tuple(made_up.notes(made_up.hosts(books.holding) & {row["host"]})))
     if row["fact"] == "energy":
         found = found._replace(slots=tuple(_slots(books, row, rules, as_of_s)))
     if row["fact"] == "allocation":

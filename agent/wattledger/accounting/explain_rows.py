@@ -99,6 +99,7 @@ def story_dict(found: Story, as_of_s: int | None) -> dict[str, Any]:
     said["corrected_by"] = [_correcting(each) for each in found.corrected_by]
     said["counted"] = not found.why_not
     said |= {"why_not_counted": found.why_not} if found.why_not else {}
+    said |= {"notes": list(found.notes)} if found.notes else {}
     if found.slots:
         said |= {"formula": FORMULA, "slots": [slot_dict(slot) for slot in found.slots]}
         said["sum"] = _amounts(*total(found.slots), known=True)

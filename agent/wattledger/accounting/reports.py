@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
+from wattledger.accounting import made_up
 from wattledger.accounting.embodied.booking import Embodieds, embodied
 from wattledger.accounting.embodied.made import Made, together
 from wattledger.accounting.report_ask import BUCKETS_S, DAY_S, Ask, Rules, of_day
@@ -207,7 +208,7 @@ def _new_year(time_s: int) -> bool:
 
 
 def _notes(books: Books, ask: Ask, counted: Counted, covered: Coverage | None, rules: Rules) -> list[str]:
-    notes = list(counted.lists.notes)
+    notes = [*made_up.notes(made_up.within(books, _scope(ask))), *counted.lists.notes]
     if counted.lists.why_no_market:
         notes.append(f"market-based: not known: {counted.lists.why_no_market}")
     if ask.marginal and not any(lists.marginal for lists in counted.lists.lists.values()):

@@ -62,6 +62,11 @@ def main(args: Sequence[str] | None = None) -> None:
         raise SystemExit(done.exit_code) from None
     except click.Abort:
         raise SystemExit(130) from None
+    except PermissionError as wrong:
+        if wrong.filename is None:
+            raise  # of no file: a bug of ours
+        # Looking into a folder that is closed to us, wherever a command does: ``Path.exists`` raises then.
+        fail(f"{wrong.filename}: {wrong.strerror}: it is closed to you: ask as whose it is or as root, or name another place")
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): that is its right, and nothing is left to say.
         sys.stderr.close()

@@ -13,7 +13,7 @@ from wattledger.runtime.config import ConfigError
 @click.option("--listen", metavar="ADDRESS", help="Where to serve /metrics, /healthz and /readyz; default 127.0.0.1:9909.")
 @click.option("--socket", metavar="PATH", help="The socket that track() looks for; default /run/wattledger/agent.sock.")
 @click.option("--web.config.file", "web_config", metavar="FILE", help="TLS and basic auth: a Prometheus web configuration file.")
-@click.option("--demo", is_flag=True, help="Play a shipped recording of a made-up GPU node through the real pipeline, for dashboards and trying out.")
+@click.option("--demo", is_flag=True, help="Play a shipped recording of a made-up GPU node through the real pipeline.")
 def command(config_file: str | None, listen: str | None, socket: str | None, web_config: str | None, demo: bool) -> None:
     """Meter everybody on this node, and say it to Prometheus, OpenTelemetry and whoever asks on the socket.
 

@@ -117,6 +117,8 @@ def story_lines(found: Story, as_of_s: int | None) -> Iterator[str]:
     if found.slots:
         yield from _arithmetic(found.slots)
     yield from _versions(found)
+    for note in found.notes:
+        yield f"  note          {note}"
 
 
 def _headline(row: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from wattledger.accounting import made_up
 from wattledger.accounting.price import Price
 from wattledger.accounting.report_ask import Ask, Rules, of_day
 from wattledger.accounting.report_rows import PER_DEVICE
@@ -26,6 +27,7 @@ MOST_ZONES = 4
 STEPS_S = (60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 604_800)
 S_PER_H = 3600
 WORLD = "world average"
+MADE_UP = " (made up: wattledger agent --demo)"
 
 
 class Layer(NamedTuple):
@@ -156,8 +158,9 @@ def curve(books: Books, asked: Ask, rules: Rules, run: str | None = None) -> Cur
     known = bool(whole.of("operational energy")) and not whole.missing("operational")
     drawn = steps[0].start_s, steps[-1].end_s
     holes = [(a.end_s, b.start_s) for a, b in pairwise(steps) if b.start_s > a.end_s]
+    who = _who(ask, run) + (MADE_UP if made_up.within(books, scope) else "")
     return Curve(
-        _who(ask, run), step_s, steps, _grids(found.counted, whole, drawn, step_s), tuple(holes),
+        who, step_s, steps, _grids(found.counted, whole, drawn, step_s), tuple(holes),
         _unseen(books, scope, drawn), whole.energy_j(shared=shared),
         whole.emissions_g("operational", shared=shared) if known else None,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from wattledger.runtime.config import Config, ConfigError, load
 from wattledger.runtime.fetch import make_fetch
 from wattledger.runtime.slurm import commands, live
 from wattledger.runtime.slurm.comment import footprint, merged
+from wattledger.runtime.slurm.here import ask_here
 from wattledger.runtime.slurm.nodelist import BadList, expanded
 
 LIMIT_BYTES = 64_000_000
@@ -25,11 +26,13 @@ RUNS = ("RUNNING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT")
 NODE = "{node}"
 AHEAD_S = 2.0  # an agent that began within it of the job was there in time: Slurm's times are of whole seconds
 _NEVER = threading.Event()
+Look = Callable[[], list[live.Seen | str]]
 
 
 @click.command("comment", short_help="Write a job's footprint into its comment.")
 @click.argument("job", metavar="JOBID")
-@click.option("--url", metavar="URL", help="The agent's metrics; {node} in it is each node of the job. Default: this host's agent.")
+@click.option("--url", metavar="URL",
+              help="The agents' metrics; {node} is each node of the job. Default: this host's agent, by its socket.")  # fmt: skip
 @click.option("--ending", is_flag=True, help="The job is about to end (TaskEpilog): do not say \"so far\".")
 @click.option("--wait", "wait_s", type=click.FloatRange(min=0.0, max=60.0), default=10.0, show_default=True, metavar="S",
               help="Wait at most so long for the agent's next ticks.")  # fmt: skip
@@ -79,22 +82,32 @@ def _found(job: str, held: commands.Queued, config: Config, given: dict[str, Any
     if NODE not in url and len(nodes) > 1:
         fail(f"slurm comment: job {job} has {len(nodes)} nodes, and one agent knows its own part only: "
              f"--url 'http://{NODE}:9909/metrics' asks all of them, `wattledger slurm import` adds up their books", 1)  # fmt: skip
-    requests = [_request(url.replace(NODE, node), given) for node in (nodes if NODE in url else ("",))]
-    runs, parts = held.state in RUNS, any(word in held.tres for word in ("shard", "mps"))
-    look = partial(live.ask, make_fetch(), requests, job, gpus_shared=parts)
-    answers = live.settled(look, _NEVER.wait, given["wait_s"], ended=not runs)
+    requests = {node: _request(url.replace(NODE, node), given) for node in (nodes if NODE in url else ("",))}
+    parts = any(word in held.tres for word in ("shard", "mps"))
+    here = "" if given["url"] is None else os.environ.get("SLURMD_NODENAME") or NODE
+    place = str(config["agent.socket"]) if here in requests else ""
+    look, who = _asking(job, requests, here=here, place=place, gpus_shared=parts)
+    answers = live.settled(look, _NEVER.wait, given["wait_s"], ended=held.state not in RUNS)
     elapsed_s = max(0.0, clock.now().wall_ns / 1e9 - (held.start_s or 0))
     found = live.together(answers, elapsed_s)
     if found is None:
         unknown = f"it knows no job {job}: has it the source slurm (wattledger doctor)?"
         why = next((one for one in answers if isinstance(one, str)), unknown)
-        fail(f"slurm comment: {_shown(requests)}: {why}", 1)
-    began_s = live.agent_began_s(str(config["agent.socket"])) if given["url"] is None else None
+        fail(f"slurm comment: {who}: {why}", 1)
+    began_s = live.agent_began_s(place) if given["url"] is None else None
     return found, began_s is not None and began_s > (held.start_s or 0) + AHEAD_S
 
 
-def _shown(requests: Sequence[Request]) -> str:
-    return requests[0].url if len(requests) == 1 else f"{len(requests)} agents"
+def _asking(job: str, requests: Mapping[str, Request], *, here: str, place: str, gpus_shared: bool) -> tuple[Look, str]:
+    """How the agents of the nodes are asked, and who: ``here`` by the socket at ``place``, which shows a user his own job without
+    the right to a page of everybody's figures, the others by their pages."""
+    of_page = partial(live.ask, make_fetch(), gpus_shared=gpus_shared)
+    who = next(iter(requests.values())).url if len(requests) == 1 else f"{len(requests)} agents"
+    first = ask_here(place, job, gpus_shared=gpus_shared) if place else ""
+    if isinstance(first, str):
+        return partial(of_page, list(requests.values()), job), f"{place}: {first}; {who}" if first else who
+    others = [request for node, request in requests.items() if node != here]
+    return lambda: [ask_here(place, job, gpus_shared=gpus_shared), *of_page(others, job)], who if others else place
 
 
 def _request(url: str, given: dict[str, Any]) -> Request:

@@ -18,7 +18,7 @@ from wattledger.cli import fail
 from wattledger.cli.top_screen import lines
 from wattledger.cli.top_view import NoAgent, Scrape, View, compared, moved, scrape_of
 from wattledger.core.footprint import iso
-from wattledger.core.ports import Request, SourceFailed
+from wattledger.core.ports import BadStatus, Request, SourceFailed
 from wattledger.runtime import clock
 from wattledger.runtime.config import ConfigError, load
 from wattledger.runtime.fetch import make_fetch
@@ -28,6 +28,7 @@ STANDSTILL = 30  # looks without a tick between them, and `--once` gives up
 ANY_INTERFACE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 # What an HTTPS server makes of a question in the clear: most hang up, some say so.
 NOT_PLAIN = ("reset by peer", "the reply is not HTTP", "the reply broke off", "the reply is broken", "broken pipe", "HTTP 400")
+REFUSALS = (403, 421)
 _NEVER = threading.Event()
 
 Wait = Callable[[float], bool]  # seconds -> whether to end
@@ -60,22 +61,27 @@ def command(interval: float, once: bool, as_json: bool, show_all: bool, **option
         else:
             _live(look, interval, show_all)
     except (SourceFailed, NoAgent) as failure:
-        fail(f"top: {failure}; {_hint(request.url, str(failure))}", 1)
+        fail(f"top: {failure}{_hint(request.url, failure)}", 1)
     except KeyboardInterrupt:
         return
 
 
-def _hint(url: str, failure: str) -> str:
-    """What to do about it."""
-    if "HTTP 401" in failure:
-        return "--user and --password-file say who asks"
-    if url.startswith("http:") and any(words in failure for words in NOT_PLAIN):
-        return "does it speak TLS? --url https://… and, for an authority of your own, --ca-file"
-    if "certificate is not trusted" in failure:
-        return "--ca-file names the authority that signed it"
-    if "wrong version number" in failure:
-        return "does it speak TLS at all? --url http://…"
-    return "is the agent running? `wattledger agent` starts it, --url names another"
+def _hint(url: str, failure: Exception) -> str:
+    """What to do about it; who refuses us says that best himself."""
+    told, said = str(failure), ""
+    if isinstance(failure, BadStatus) and failure.said:
+        said = f": {failure.said}"
+        if failure.status in REFUSALS:
+            return said
+    if "HTTP 401" in told:
+        return f"{said}; --user and --password-file say who asks"
+    if url.startswith("http:") and any(words in told for words in NOT_PLAIN):
+        return "; does it speak TLS? --url https://… and, for an authority of your own, --ca-file"
+    if "certificate is not trusted" in told:
+        return "; --ca-file names the authority that signed it"
+    if "wrong version number" in told:
+        return "; does it speak TLS at all? --url http://…"
+    return f"{said}; is the agent running? `wattledger agent` starts it, --url names another"
 
 
 def _request(options: dict[str, Any]) -> Request:

@@ -20,11 +20,14 @@ class SourceFailed(Exception):
 
 
 class BadStatus(SourceFailed):
-    """The server answered, with a status of 400 or more; ``retry_after_s`` where it said when to ask again."""
+    """The server answered, with a status of 400 or more; ``retry_after_s`` where it said when to ask again.
 
-    def __init__(self, message: str, status: int, retry_after_s: float | None = None) -> None:
+    ``said``: its own line about it, where that is short and plain; a stranger's may hold anything, so the message does not.
+    """
+
+    def __init__(self, message: str, status: int, retry_after_s: float | None = None, said: str = "") -> None:
         super().__init__(message)
-        self.status, self.retry_after_s = status, retry_after_s
+        self.status, self.retry_after_s, self.said = status, retry_after_s, said
 
 
 class SourceGone(Exception):

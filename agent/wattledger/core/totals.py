@@ -261,13 +261,25 @@ def led_in(before: Snapshot, now: Snapshot) -> Snapshot:
     )
 
 
-def powered(before: Snapshot, now: Snapshot, elapsed_ns: int) -> Snapshot:
-    """``now`` with the mean power of each share since ``before``; what ended meanwhile has none."""
+class Growth(NamedTuple):
+    """Two snapshots between which a device's energy grew last, and how long before the second it had grown: of one that is read
+    each tick, a tick; of one whose energy comes by the ten seconds and at once (a BMC's), ten seconds."""
+
+    before: Snapshot
+    after: Snapshot
+    elapsed_ns: int
+
+
+def powered(now: Snapshot, growths: Mapping[str, Growth]) -> Snapshot:
+    """``now`` with the mean power of each share while its device's energy grew last; what ended meanwhile has none."""
     sums: dict[ShareKey, int] = {}
-    for key, uj in now.energy_uj.items():
+    for key in now.energy_uj:
         workload, device, _, use = key
-        sums[workload, device, use] = sums.get((workload, device, use), 0) + uj - before.energy_uj.get(key, 0)
-    return now._replace(share_uw={key: uj * NS_PER_S // elapsed_ns for key, uj in sums.items()})
+        growth = growths.get(device)
+        if growth is not None:
+            more_uj = max(0, growth.after.energy_uj.get(key, 0) - growth.before.energy_uj.get(key, 0))
+            sums[workload, device, use] = sums.get((workload, device, use), 0) + more_uj * NS_PER_S // growth.elapsed_ns
+    return now._replace(share_uw=sums)
 
 
 def _knows(before: Tokens, now: Tokens) -> bool:

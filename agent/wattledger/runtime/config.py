@@ -19,6 +19,7 @@ class ConfigError(ValueError):
     """The words are wrong; the message is one line: what, where, the nearest right name."""
 
 
+DEMO_ORIGIN = "--demo"  # where a setting came from that nobody can write
 # Set by users and platforms, never keys (contract.md, Configuration).
 NOT_KEYS = {"JOB", "MODEL", "LABELS", "CONFIG", "RUN_ID", "METER"}
 NOT_KEYS |= {"RECORDINGS", "RIG", "FACTORS", "LLAMA_SERVER", "HELM_PYTHON", "IMAGE", "CONTAINER", "FUZZ_EXAMPLES"}  # the tests' own
@@ -50,6 +51,11 @@ class Config:
     def origin(self, name: str) -> str:
         """Where a setting came from."""
         return self._values[name].origin if name in self._values else "default"
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the node is made up (``agent --demo``)."""
+        return self.origin("grid.provider") == DEMO_ORIGIN
 
     def source_options(self, source: str) -> dict[str, Any]:
         """The settings of one source, less those whose text or number is empty: "not known"."""

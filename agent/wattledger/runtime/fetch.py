@@ -180,20 +180,14 @@ def _get(session: "requests.Session", url: str, request: Request, bounds: Bounds
     try:
         left_s = bounds.left_s()
         with session.request(
-            "GET" if request.body is None else "POST",
-            url,
-            data=request.body,
-            headers=headers,
-            verify=verify,
-            timeout=(left_s, left_s),
-            allow_redirects=False,
-            stream=True,
-        ) as reply:
+            "GET" if request.body is None else "POST", url, data=request.body, headers=headers, verify=verify,
+            timeout=(left_s, left_s), allow_redirects=False, stream=True,
+        ) as reply:  # fmt: skip
             if reply.is_redirect:
                 return str(reply.headers["Location"])
             if reply.status_code >= 400:
                 after_s = _retry_after_s(reply.headers.get("Retry-After"))
-                raise BadStatus(f"{shown(url)}: HTTP {_phrase(reply.status_code)}", reply.status_code, after_s)
+                raise BadStatus(f"{shown(url)}: HTTP {_phrase(reply.status_code)}", reply.status_code, after_s, _said(reply))
             return _body(reply, request.limit_bytes)
     except TooLong:
         raise SourceFailed(f"{shown(url)}: the reply is longer than {request.limit_bytes} bytes") from None
@@ -205,6 +199,18 @@ def _get(session: "requests.Session", url: str, request: Request, bounds: Bounds
 def _retry_after_s(said: str | None) -> float | None:
     """Seconds, as nearly all servers say it; a date is left to our own patience."""
     return float(said) if said is not None and said.isdecimal() else None
+
+
+def _said(reply: "requests.Response") -> str:
+    """The first line of a refusal in a few plain words, as a terminal may have it; empty where it is anything else."""
+    about, length = reply.headers.get("Content-Type", ""), reply.headers.get("Content-Length", "")
+    if not about.startswith("text/plain") or not length.isdecimal() or len(length) > 3 or "Content-Encoding" in reply.headers:
+        return ""
+    try:
+        line = bytes(reply.raw.read(int(length))).decode("utf-8", "replace").partition("\n")[0]
+    except Exception:  # the status has been told, whatever follows
+        return ""
+    return "".join(sign for sign in line.strip() if sign.isprintable())
 
 
 def _body(reply: "requests.Response", limit_bytes: int) -> bytes:

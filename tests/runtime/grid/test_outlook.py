@@ -1,6 +1,6 @@
 """What is known beside what is in force: the margin of now, and what is expected."""
 
-from tests.runtime.grid.said import HOUR, T0, Rig, Scripted, hour
+from tests.runtime.grid.said import HOUR, PERIOD, T0, Rig, Scripted, hour
 
 from wattledger.core.ports import SourceFailed
 
@@ -29,6 +29,31 @@ def test_a_forecast_that_fails_costs_nothing_but_itself() -> None:
     assert rig.feed.outlook() == (None, {})
     assert rig.step == "live"
     assert rig.ears.lines == []
+
+
+def test_a_forecast_that_failed_is_asked_for_again_soon_and_the_old_one_stays() -> None:
+    provider = Scripted()
+    provider.facts = [hour(T0, 200)]
+    provider.coming = SourceFailed("the network is not up yet")
+    rig = Rig(provider).after(60)
+    provider.coming = [hour(T0 + i * HOUR, 100 + i, forecast=True) for i in range(30)]
+    rig.after(PERIOD)
+    assert rig.feed.outlook().ahead[1].value == 101.0
+    provider.coming = SourceFailed("no answer")
+    rig.after(HOUR)
+    assert rig.feed.outlook().ahead[1].value == 102.0
+
+
+def test_a_wall_clock_that_is_set_back_does_not_end_the_forecasts() -> None:
+    provider = Scripted()
+    provider.facts = [hour(T0, 200)]
+    provider.coming = [hour(T0 + i * HOUR, 100 + i, forecast=True) for i in range(30)]
+    rig = Rig(provider)
+    rig.clock.wall_s += 365 * 24 * HOUR  # a machine without a battery
+    rig.after(60)
+    rig.clock.wall_s -= 365 * 24 * HOUR
+    rig.after(HOUR)
+    assert rig.feed.outlook().ahead[1].value == 102.0
 
 
 def test_the_margin_is_told_while_it_is_of_now_and_is_never_in_force() -> None:

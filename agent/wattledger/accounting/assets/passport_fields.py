@@ -15,6 +15,7 @@ HOURS_PER_YEAR = 8760  # 365 days, as SCI and Boavizta count a year of service
 G_PER_KG = 1000
 LONGEST_TEXT = 500
 LONGEST_NAME = 128
+LONGEST_LINE = 1_000  # of a message, which repeats names that a file says
 MOST = Decimal(10) ** 12
 SERIAL_PREFIX = "wattledger.serial/1:"  # public and for ever: equal serials must give equal hashes on every host
 
@@ -28,7 +29,7 @@ class BadPassport(ValueError):
 
     def __init__(self, lines: Sequence[str]) -> None:
         # Names in a file may hold anything; a line stays one line, and a terminal is not told to do something.
-        self.lines = tuple("".join(sign if sign.isprintable() else "�" for sign in line) for line in lines)
+        self.lines = tuple("".join(sign if sign.isprintable() else "�" for sign in line[:LONGEST_LINE]) for line in lines)
         super().__init__("\n".join(self.lines))
 
 

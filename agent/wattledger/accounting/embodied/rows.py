@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from wattledger.accounting import made_up
 from wattledger.accounting.embodied import trial
 from wattledger.accounting.embodied.booking import Embodieds, Ready
 from wattledger.accounting.embodied.inventory_view import CATEGORIES, NOTE, Bought, inventory
@@ -55,7 +56,7 @@ def amortised(books: Books, ask: Ask, rules: Rules, method: str) -> dict[str, An
     said["jobs"], said["charged_ug"] = _jobs(found), {each: sum(b.ug for b in one.booked) for each, one in found.items()}
     said["estimates"] = [] if ask.name is not None else _estimates(ready)
     left_out = [NO_PRICES] if method == ALL and prices is None else []
-    return said | {"notes": [*first.notes, *left_out]}
+    return said | {"notes": [*made_up.notes(made_up.hosts(books.holding)), *first.notes, *left_out]}
 
 
 def inventoried(books: Books, ask: Ask) -> dict[str, Any]:

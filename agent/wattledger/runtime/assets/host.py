@@ -30,10 +30,16 @@ class HostFacts(NamedTuple):
     memory_gb: float | None
 
 
+# Of the node that ``agent --demo`` plays (sources/demo): two CPUs of 56 cores and 2 TB.
+MADE_UP = HostFacts("server", 224, 2_048.0)
+
+
 def host_facts(config: Config) -> HostFacts:
-    """Of the machine whose sysfs and procfs the configuration names; never raises."""
+    """Of the machine whose sysfs and procfs the configuration names, or of the one that is made up; never raises."""
     sysfs, procfs = str(config["paths.sysfs"]), str(config["paths.procfs"])
     said = str(config["embodied.host"])
+    if config.is_demo:
+        return MADE_UP if said == "auto" else MADE_UP._replace(machine_class=said)
     return HostFacts(_class(sysfs, procfs) if said == "auto" else said, _cpus(sysfs), _memory_gb(procfs))
 
 

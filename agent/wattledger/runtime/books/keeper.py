@@ -9,7 +9,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from wattledger.core.facts import AllocationFact, Fact, GapFact, fits
 from wattledger.core.model import Device, Gap, Instant
@@ -31,6 +31,7 @@ MOST_MINUTES = 180  # open ones, while the disk takes nothing; older ones are pu
 QUARTER_S = 900
 STOP_S = 5.0  # what a program's end may wait for its books
 MANY = 120  # steps that wait for a disk that hangs; more are put together
+Kept = TypeVar("Kept", bound=Fact)
 
 
 class Plan(NamedTuple):
@@ -78,8 +79,7 @@ class Keeper:
         self._store: Store | None = None
         self._folder: Path | None = None
         self._failing = ""
-        self._said_beyond = False
-        self._recovered = self._dirty = False
+        self._recovered = self._dirty = self._said_beyond = False
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -212,11 +212,11 @@ class Keeper:
     def _facts(self, window: Window) -> Facts:
         return self._kept([*self._scribe.facts(window, self._open[window], self._devices), *self._settled.get(window, ())])
 
-    def _kept(self, facts: Sequence[Fact]) -> list[Fact]:
+    def _kept(self, facts: Sequence[Kept]) -> list[Kept]:
         """Without counts that nobody can have counted: one of them would keep its day from ever being sealed."""
         found = [fact for fact in facts if fits(fact)]
         if len(found) < len(facts) and not self._said_beyond:
-            self._said_beyond = True
+            self._said_beyond = True  # once is enough
             self._say("books: a count of more than 64 bits was told and is left out; who told it made it up")
         return found
 

@@ -16,7 +16,7 @@ from wattledger.runtime.books.keeper import Keeper, Plan, store_class
 from wattledger.runtime.books.minutes import Meter
 from wattledger.runtime.books.place import configured_folder, has_books, ledger_folder
 from wattledger.runtime.books.settled import Settled
-from wattledger.runtime.config import Config
+from wattledger.runtime.config import DEMO_ORIGIN, Config
 
 # In the environment of whatever a meter's program starts: the meter's id.  Two that measure the same joules know of each other.
 OUTER = "WATTLEDGER_METER"
@@ -72,6 +72,7 @@ def life(
     said = tuple((name, shown(str(value.value))) for name, value in named)  # who logs in where is no fact
     here = host_facts(config)
     kind = {"machine.class": here.machine_class, "machine.cpus": here.cpus, "machine.memory_gb": here.memory_gb}
+    kind |= {"machine.made_up": DEMO_ORIGIN} if config.is_demo else {}  # accounting/made_up.py
     said += tuple((name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in kind.items() if value)
     return RunFact(
         "began", meter.id, meter.host, at_ms, meter.run, outer, version=__version__, system=_system(),

@@ -14,6 +14,7 @@ from wattledger.sources.cgroup.clients import Spoken
 BELIEVED_NS = 5_000_000_000
 MOST_CLAIMED = 256
 MOST_SAID = 4096
+MOST_AT_ONCE = 10**15  # nobody has done that much; a few of more would be over what the books' columns hold
 RANKS: tuple[Rank, ...] = ("tree", "program")
 
 
@@ -91,6 +92,8 @@ class Desk:
         held = client.spans.get(said.span) if said.span is not None else None
         if held is None and not said.workload.job:
             raise Wrong("work: neither an open span nor a job")
+        if max(said.counts) > MOST_AT_ONCE:
+            raise Wrong(f"work: more than {MOST_AT_ONCE} tokens or requests at once")
         workload = held.workload if held is not None else self._honest(client, said.workload)
         return Work(workload, now, *said.counts, span=held.number if held is not None else None)
 

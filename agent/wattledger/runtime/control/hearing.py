@@ -4,12 +4,27 @@ from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from typing import NamedTuple, Protocol
 
 from wattledger.core.model import Boundary, Instant, Sample
+from wattledger.core.totals import Snapshot
 from wattledger.runtime import clock
 from wattledger.runtime.control.answers import Answers, Published
 from wattledger.runtime.control.clients import Client
 from wattledger.runtime.control.desk import Desk
 from wattledger.runtime.control.peers import is_operator
-from wattledger.runtime.control.protocol import VERSION, Ask, Done, Enter, Hello, Leave, Message, Ping, Says, Wrong, error_of
+from wattledger.runtime.control.protocol import (
+    VERSION,
+    Ask,
+    AskJob,
+    Done,
+    Enter,
+    Hello,
+    Leave,
+    Message,
+    Ping,
+    Says,
+    Wrong,
+    error_of,
+)
+from wattledger.runtime.control.slurm import SlurmJobs
 from wattledger.runtime.warn import warn_once
 from wattledger.sources.cgroup.clients import Spoken
 
@@ -31,7 +46,7 @@ class House(NamedTuple):
     (ticks) when it first did, changed by the server's thread.
     ``notes``: what the sensors want said beside all figures, ``price_notes`` the prices.  ``operators``: group ids that may see
     everybody's.  ``edges``: for a boundary that reads the sensors.  ``procfs`` must be of the agent's own PID namespace, as the
-    kernel's word on peers is.
+    kernel's word on peers is.  ``shown``: the snapshot that the metrics show, and when it was made.
     """
 
     put: Callable[[Iterable[Sample]], None]
@@ -43,6 +58,7 @@ class House(NamedTuple):
     operators: frozenset[int] = frozenset()
     edges: Edges | None = None
     procfs: str = "/proc"
+    shown: Callable[[], tuple[Instant | None, Snapshot | None]] = lambda: (None, None)
     now: Callable[[], Instant] = clock.now
     log: Callable[[str], None] = lambda line: warn_once(line, line)
 
@@ -54,6 +70,7 @@ class Hearing:
         self.errors = 0
         self.desk = Desk(house.clients, house.procfs, house.log)
         self.answers = Answers(self.desk, house.notes, house.price_notes)
+        self.jobs = SlurmJobs(house.procfs, house.shown)
         self._house, self._agent = house, agent
 
     def take(self, client: Client, message: Message, now: Instant) -> Iterable[Sample]:
@@ -70,7 +87,9 @@ class Hearing:
             case Says():
                 return self.desk.claim(client, message, now)
             case Ask():
-                self._ask(client, message)
+                self._answered(client, message.id, lambda: self.answers.ask(client, message))
+            case AskJob():
+                self._answered(client, message.id, lambda: self.jobs.ask(client, message))
             case Ping():
                 self.desk.look(client)
                 client.say({"id": message.id, "ok": True})
@@ -96,12 +115,12 @@ class Hearing:
         (edges.enter if sample.edge == "enter" else edges.leave)(lambda at: sample._replace(at=at))
         return True
 
-    def _ask(self, client: Client, ask: Ask) -> None:
+    def _answered(self, client: Client, ask_id: int | None, ask: Callable[[], None]) -> None:
         try:
-            self.answers.ask(client, ask)
+            ask()
         except Wrong as wrong:
             self.errors += 1
-            client.say({"id": ask.id, **error_of(wrong)})
+            client.say({"id": ask_id, **error_of(wrong)})
 
     def _greet(self, client: Client, hello: Hello, now: Instant) -> None:
         if hello.v != VERSION:

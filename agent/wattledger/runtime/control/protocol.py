@@ -1,7 +1,7 @@
 """The control socket's protocol, ``wattledger.control/1``.
 
 A Unix stream socket (``[agent] socket``); one JSON object a line in UTF-8, at most 16 KiB a line; any number of lines in one send.
-Only ``hello``, ``footprint`` and ``ping`` are answered, with the ``id`` they came with.  Fields that are not listed are ignored.
+Only ``hello``, ``footprint``, ``slurm`` and ``ping`` are answered, with the ``id`` they came with.  Fields not listed are ignored.
 A line that asks for something unknown or says something malformed is answered ``{"error": "one line"}`` (with ``"limit": true``
 where it only goes over a limit) and counted; one that is too long or no JSON object is answered so and the connection is closed.
 Nanoseconds are ints; ``at`` is CLOCK_BOOTTIME.
@@ -21,6 +21,8 @@ A program says:
 - ``{"op": "footprint", "id", "span"}``: an open span's account as of the last closed cell, at once (``"account": null``: none has
   closed since it began); an ended one's settled account (``"final": true``), once its cell is closed.  Without ``span``: the
   totals of one's own unit (pod, Slurm job), or of ``pid``'s, after the next cell.
+- ``{"op": "slurm", "id", "job"}``: what the Slurm job that the program is in has used, at once (``slurm.py``); of another ``job``
+  only operators are told.
 - ``{"op": "ping", "id"}``: ``{"id", "ok": true}``, after a look at the CPU time of the processes that this connection speaks for:
   one that is about to be reaped keeps its last moments.
 
@@ -115,13 +117,20 @@ class Ask(NamedTuple):
     pid: int | None
 
 
+class AskJob(NamedTuple):
+    """For what a Slurm job has used; ``None``: the speaker's own."""
+
+    id: int | None
+    job: str | None
+
+
 class Ping(NamedTuple):
     """Is anybody there?"""
 
     id: int | None
 
 
-Message = Hello | Enter | Leave | Done | Says | Ask | Ping
+Message = Hello | Enter | Leave | Done | Says | Ask | AskJob | Ping
 
 
 def parse(line: bytes) -> Message:
@@ -144,11 +153,13 @@ def parse(line: bytes) -> Message:
             return Ping(_number(found, "id"))
         case "footprint":
             return Ask(_number(found, "id"), _number(found, "span"), _number(found, "pid"))
+        case "slurm":
+            return AskJob(_number(found, "id"), _job_id(found))
         case "claim":
             return Says(_workload(found), _number(found, "pid"))
         case "hello":
             return Hello(_number(found, "id"), _count(found, "v"), _text(found, "run_id") or "", _instant(found))
-    raise Wrong("unknown op: expected hello, enter, leave, work, claim, footprint or ping")
+    raise Wrong("unknown op: expected hello, enter, leave, work, claim, footprint, slurm or ping")
 
 
 def _clocks(found: Mapping[str, Any]) -> tuple[int | None, int | None, int | None, int | None]:
@@ -175,6 +186,13 @@ def _count(found: Mapping[str, Any], key: str) -> int:
 def _text(found: Mapping[str, Any], key: str) -> str | None:
     value = found.get(key)
     return None if value is None else _checked(value, key)
+
+
+def _job_id(found: Mapping[str, Any]) -> str | None:
+    job = _text(found, "job")
+    if job is not None and not (job.isascii() and job.isdecimal()):
+        raise Wrong("job: expected the digits of a SLURM_JOB_ID")
+    return job
 
 
 def _checked(value: object, key: str) -> str:

@@ -104,6 +104,13 @@ def devices_shown(packed: Packed, devices: Mapping[str, Device]) -> list[Device]
 
 def unpack(found: Mapping[str, Any], boundary: Boundary, devices: Mapping[str, Device]) -> SpanAccount:
     """An account as it was packed, of the span that began with ``boundary``.  Raises LookupError, TypeError or ValueError."""
+    try:
+        return _unpacked(found, boundary, devices)
+    except (AttributeError, OverflowError) as odd:  # a list where names should be; an infinity where a count should be
+        raise ValueError(str(odd)) from None
+
+
+def _unpacked(found: Mapping[str, Any], boundary: Boundary, devices: Mapping[str, Device]) -> SpanAccount:
     account = SpanAccount(boundary)
     for row in found["lanes"]:
         lane = LaneRow(*row)

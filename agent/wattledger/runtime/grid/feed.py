@@ -81,7 +81,7 @@ class Feed:
         self._licences = {asking.provider.name: asking.provider.licence for asking in self._asking}
         self._tables: dict[int, Table] = {}
         self._expected: Sequence[IntensityFact] = ()
-        self._expected_s = 0
+        self._expect_at_s = float("-inf")
         self._outlook = Outlook()
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -144,8 +144,11 @@ class Feed:
                 if asking.provider.signal == signal and self._round(asking):
                     break  # the first that speaks of now will do; the next in line are left in peace
         now_s = _wall_s(self._now())
-        if self._outlets.ahead and now_s - self._expected_s >= SWEEP_S:
-            self._expected_s, self._expected = now_s, self._expect(now_s)
+        if self._outlets.ahead and (at_s := _mono_s(self._now())) >= self._expect_at_s:
+            found = self._expect(now_s)
+            # Who could not be asked is asked again soon, and what was expected before is still the best there is.
+            self._expect_at_s = at_s + (SWEEP_S if found is not None else self._plan.period_s)
+            self._expected = self._expected if found is None else found
         self._outlook = Outlook(self._marginal(now_s), self._ahead(now_s))
         self._hand_over()
         self._publish(now_s)
@@ -164,29 +167,31 @@ class Feed:
             whole = asking.swept_s is None or _mono_s(at) - asking.swept_s >= SWEEP_S
             start_s, until_s = self._span(asking.provider, _wall_s(at), whole)
             zone = self._plan.zone
-            facts = asking.ask(
-                lambda provider: provider.read(zone, start_s, until_s, _wall_s(at)), lambda: _mono_s(self._now())
-            )
+            facts = asking.ask(lambda provider: provider.read(zone, start_s, until_s, _wall_s(at)), lambda: _mono_s(self._now()))
             if facts is not None:
                 asking.swept_s = _mono_s(at) if whole else asking.swept_s
                 self._owed += self._learnt.add(facts)
         return not asking.stopped and self._is_live(asking, _wall_s(at))
 
-    def _expect(self, now_s: int) -> Sequence[IntensityFact]:
-        """Once an hour: what is to come, by the first that says."""
+    def _expect(self, now_s: int) -> Sequence[IntensityFact] | None:
+        """What is to come, by the first that says; ``None``: nobody does, but one of them could not be asked."""
+        missed = False
         for asking in self._asking:
             if asking.stopped or asking.provider.signal != "average" or self._over.is_set():
                 continue
             try:
                 found = [f for f in asking.provider.forecast(self._plan.zone, now_s) if f.signal == "average"]
-            except (SourceFailed, SourceGone):
+            except SourceFailed:
+                missed = True
                 continue  # who cannot be reached is said by the question for now
+            except SourceGone:
+                continue
             except Exception as bug:
                 self._outlets.say(f"grid {asking.provider.name}: its forecast cannot be read: {bug!r}")
                 continue
             if found:
                 return found
-        return ()
+        return None if missed else ()
 
     def _span(self, provider: GridProvider, now_s: int, whole: bool) -> tuple[int, int]:
         until_s = self._learnt.known_until_s(provider.name)

@@ -28,7 +28,6 @@ BUILTIN = {
 
 # Made up: only `agent --demo` can name them, so that no real books ever hold what they say.
 DEMO = {"demo": "wattledger.factors.grid.demo:open", "demo-marginal": "wattledger.factors.grid.demo:open_marginal"}
-DEMO_ORIGIN = "--demo"  # where a setting came from that nobody can write
 
 Open = Callable[[GridPlace], GridProvider]
 
@@ -48,7 +47,7 @@ def open_providers(config: Config, environ: Mapping[str, str], fetch: Fetch | No
     for name in named:
         try:
             place = GridPlace(_options(config, name), fetch, secrets(config, environ, name))
-            is_made_up = name in DEMO and config.origin("grid.provider") == DEMO_ORIGIN
+            is_made_up = name in DEMO and config.is_demo
             providers.append(_whole((_made_up(name) if is_made_up else _found(name))(place)))
         except (SourceGone, SourceFailed) as failure:
             absent[name] = str(failure)

@@ -85,7 +85,7 @@ class Agent:
         self._control: ControlServer | None = None
         self.web = self._web()
         try:
-            self._stage.open()
+            self._stage.open(self.config)
             self.web.start()
             self._control = self._listen()
             self.session = self._open(names)
@@ -138,6 +138,7 @@ class Agent:
             price_notes=lambda: self.session.prices.notes,
             operators=operators(str(self.config["agent.operators"])),
             procfs=str(self.config["paths.procfs"]),
+            shown=lambda: (self.publisher.at, self.publisher.shown),
             log=say,
         )
         if self.config["agent.fine_boundaries"]:
@@ -260,6 +261,7 @@ class Agent:
         changed = [name for name, value in config.rows() if value.value != self.config[name]]
         fixed = [name for name in FIXED if config[name] != self._first[name]]
         self.config = config
+        self._stage.keep(config)
         self.session = self.session._replace(config=config)
         self.session.materials.look(self.session.sampler.devices(), config)
         now = {**prices.factors, **{factor.kind: factor for factor in rest}}

@@ -3,15 +3,18 @@
 Sensors and grid are made up (sources/demo, factors/grid/demo.py); all between them and the page is the agent as it is.
 """
 
+import contextlib
+import json
 import os
+import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from secrets import token_hex
 
-from wattledger.runtime.config import Config, Value
-from wattledger.runtime.grid.providers import DEMO, DEMO_ORIGIN
+from wattledger.runtime.config import DEMO_ORIGIN, Config, Value
+from wattledger.runtime.grid.providers import DEMO
 
 NODE_NAME = "demo-node"
 # Of a made-up node, and so no more than likely: what the user says goes before them.
@@ -25,10 +28,14 @@ DEFAULTS: Mapping[str, object] = {
     "tariff.hours": "22-6:0.23",
     "tariff.currency": "EUR",
     "embodied.host": "server",
-    "embodied.host_kg": 2_000.0,
 }
 # Whatever the user says: what is made up asks nobody, meets no program, and is neither signed nor shared.
 FIXED: Mapping[str, object] = {"grid.provider": ",".join(DEMO), "agent.socket": "", "ledger.lake": "", "ledger.sign_key_file": ""}
+
+
+# Settings that figures are made of, and so a report must know as the agent does; of these, files by their names.
+PRICES = ("grid", "facility", "tariff", "embodied", "water")
+FILES = ("tariff.file", "embodied.footprints")
 
 
 class Stage:
@@ -56,19 +63,47 @@ class Stage:
         own |= {**FIXED, "ledger.path": str(self._folder / "ledger"), "agent.state": str(self._folder)}
         return Config({**said, **{name: Value(value, DEMO_ORIGIN) for name, value in own.items()}}, config.warnings)
 
-    def open(self) -> None:
+    def open(self, config: Config) -> None:
         """Make the folder, for this user's eyes only."""
         if self.demo:
             os.mkdir(self._folder, 0o700)
+            self.keep(config)
+
+    def keep(self, config: Config) -> None:
+        """Write the settings down beside the books, for reports: by others they would come to other figures."""
+        if not self.demo:
+            return
+        part = Path(f"{self._file}.tmp")
+        with contextlib.suppress(OSError):  # of a disk that is full the books will tell
+            part.write_text("".join(f"{line}\n" for line in _lines(config)), encoding="utf-8")
+            os.replace(part, self._file)
+
+    @property
+    def _file(self) -> Path:
+        return self._folder / "demo.toml"
 
     @property
     def line(self) -> str:
         """For the greeting: where the books are."""
         if not self.demo:
             return ""
-        return f"; a demo: its books go when it ends, until then: wattledger report job --ledger {self._folder / 'ledger'}"
+        words = shlex.join(["wattledger", "report", "job", "--config", str(self._file), "--ledger", str(self._folder / "ledger")])
+        return f"; a demo: its books go when it ends, until then: {words}"
 
     def close(self) -> None:
         """Leave nothing behind."""
         if self.demo:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _lines(config: Config) -> Iterator[str]:
+    """TOML of what was set, and of where the books are."""
+    yield "# What wattledger agent --demo goes by: with it, reports of its books say what its pages say."
+    for name, value in config.rows():
+        section, *rest = name.split(".")
+        if value.origin != "default" and (name == "ledger.path" or (section in PRICES and len(rest) == 1)):
+            said = value.value
+            if name in FILES and said:
+                said = str(Path(str(said)).expanduser().absolute())
+            # JSON's strings, numbers and truths are TOML's; but one sign that TOML wants escaped.
+            yield f"{name} = {json.dumps(said, ensure_ascii=False)}".replace("\x7f", "\\u007f")

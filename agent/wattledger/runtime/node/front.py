@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from wattledger.core.model import Instant
+from wattledger.runtime import clock
 from wattledger.runtime.books.opening import providers
 from wattledger.runtime.books.place import has_books, ledger_folder
 from wattledger.runtime.build import Session
@@ -19,7 +20,7 @@ class Front:
 
     def __init__(self, host: str, started: Instant, session: Callable[[], Session | None], *, demo: bool) -> None:
         self._session = session
-        self._board = Board(About(host, started, demo, self._notes))
+        self._board = Board(About(host, started, demo, self._notes, self._overdue))
 
     def beside(self, pages: Mapping[str, Route]) -> dict[str, Route]:
         """These pages, and ours that link to them."""
@@ -39,6 +40,12 @@ class Front:
     def _notes(self) -> tuple[str, ...]:
         session = self._session()
         return () if session is None else tuple(dict.fromkeys([*session.all_notes(), *session.prices.notes]))
+
+    def _overdue(self, at: Instant) -> bool:
+        """As the service manager is told that the agent lives: ten ticks were missed."""
+        session = self._session()
+        each_s = max(1.0, session.config["agent.interval_s"]) if session is not None else 1.0
+        return clock.now().mono_ns - at.mono_ns > 10 * each_s * 1e9
 
     def _place(self) -> Place | None:
         """Where the books are; none where nothing has been written yet."""

@@ -9,9 +9,10 @@ from wattledger.core.totals import Snapshot
 from wattledger.runtime import clock
 from wattledger.runtime.config import Config, ConfigError
 from wattledger.runtime.otlp.page import MOST_WAITING, Traces
-from wattledger.runtime.web.pages import Accepts, Route, Scraped, metrics, ready, rendered
+from wattledger.runtime.web.pages import Accepts, Below, Route, Scraped, metrics, ready, rendered, text
 from wattledger.runtime.web.tokens_page import tokens
 
+NO_COMPAT = "not found; /metrics/compat is served where the configuration says [exporters.compat] enabled = true"
 SERVED = ("prometheus", "jsonl", "console")
 
 
@@ -39,6 +40,8 @@ def pages_of(config: Config, views: Views) -> dict[str, Route]:
     }
     if config["exporters.compat.enabled"]:
         found["/metrics/compat"] = metrics(views.powered, _compat(config, views))
+    else:
+        found["/metrics/"] = Below(lambda _headers, _query, _name: text(NO_COMPAT, 404))
     if config["agent.requests"]:
         # Until the sensors are open nothing can be taken: whoever sends is told to come again.
         traces = Traces(_through(views), clock.now, waiting=lambda: 0 if views.put() is not None else MOST_WAITING)

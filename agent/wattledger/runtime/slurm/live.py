@@ -1,4 +1,4 @@
-"""What the agents of a job's nodes know of it now: their /metrics, added up.
+"""What the agents of a job's nodes know of it now: what they say of it, added up (``here`` asks this node's by its socket).
 
 An agent tells joules and grams since it began.  One that was started after the job knows its end only: of this host's agent the
 control socket tells since when it runs, and of others nothing does.
@@ -13,7 +13,7 @@ from math import log
 from pathlib import Path
 from typing import NamedTuple
 
-from wattledger.core.ports import Fetch, Request, SourceFailed
+from wattledger.core.ports import BadStatus, Fetch, Request, SourceFailed
 from wattledger.core.sharing import SHARE_G95
 from wattledger.core.uncertainty import Quantity, Term, total
 from wattledger.factors import gains
@@ -42,17 +42,17 @@ class Sensor(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """One scrape of one agent.
+    """What one agent said once.
 
     ``job_j``: the job's joules by sensor; ``spread_j``: how many of them may be others' by the way devices are shared; ``grams``:
-    ``None`` where the agent has no grid factor; ``all_j``: of all devices, which moves at each tick.  ``known``: whether the agent
+    ``None`` where the agent has no grid factor; ``tick``: a number that moves at each of its ticks.  ``known``: whether the agent
     has a series of this job at all.
     """
 
     job_j: Mapping[Sensor, float]
     spread_j: float
     grams: float | None
-    all_j: float
+    tick: float
     known: bool
 
 
@@ -114,6 +114,8 @@ def ask(fetch: Fetch, requests: Sequence[Request], job_id: str, *, gpus_shared: 
     def one(request: Request) -> Seen | str:
         try:
             return seen(fetch(request).decode("utf-8", "replace"), job_id, gpus_shared=gpus_shared)
+        except BadStatus as refused:
+            return f"{refused}: {refused.said}" if refused.said else str(refused)
         except SourceFailed as failure:
             return str(failure)
 
@@ -136,7 +138,7 @@ def settled(
         pause(LOOK_S)
         before, answers = answers, look()
         for n, (was, now) in enumerate(zip(before, answers, strict=True)):
-            if isinstance(was, Seen) and isinstance(now, Seen) and was.all_j != now.all_j:
+            if isinstance(was, Seen) and isinstance(now, Seen) and was.tick != now.tick:
                 ticks[n] += 1
                 still[n] = not ended or was.job_j == now.job_j
     return answers
