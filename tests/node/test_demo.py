@@ -138,3 +138,20 @@ def test_of_a_real_node_nothing_is_changed(tmp_path: Path) -> None:
 def test_a_name_that_the_operator_gave_the_node_stays() -> None:
     assert Stage(True).environ({"NODE_NAME": "gpu-7"})["NODE_NAME"] == "gpu-7"
     assert Stage(True).environ({})["NODE_NAME"] == "demo-node"
+
+
+def test_what_a_demo_that_was_killed_left_is_taken_away_by_the_next(tmp_path: Path) -> None:
+    from wattledger.runtime.node.demo import FRESH_S, PREFIX, _hold, _sweep
+
+    old, held, young, other = (tmp_path / name for name in (f"{PREFIX}old", f"{PREFIX}held", f"{PREFIX}young", "another"))
+    for folder in (old, held, young, other):
+        (folder / "ledger").mkdir(parents=True)
+        if folder != young:
+            os.utime(folder, (0, 0))
+    lock = _hold(held)
+    assert lock is not None
+    assert _hold(held) is None
+    _sweep(tmp_path)
+    assert FRESH_S > 1
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["another", f"{PREFIX}held", f"{PREFIX}young"]
+    os.close(lock)

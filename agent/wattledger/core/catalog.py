@@ -142,7 +142,8 @@ CATALOG: tuple[Metric, ...] = (
     Metric(
         "wattledger_grid_carbon_intensity_grams_per_kwh", "gauge", "grams_per_kwh",
         "Carbon intensity of the grid. basis: average (in force for the emissions above), or marginal (what one kWh more would "
-        "emit: for decisions, never for an inventory).",
+        "emit: for decisions, never for an inventory). quality live: of the slot under way, or of one that ended so lately that "
+        "the next cannot be known yet.",
         ("grid_zone", "provider", "basis", "quality"), "wattledger.grid.carbon_intensity_grams_per_kwh", "", rows.grid,
     ),
     Metric(

@@ -8,15 +8,19 @@ import json
 import os
 import shlex
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from secrets import token_hex
 
+from wattledger.runtime import clock
 from wattledger.runtime.config import DEMO_ORIGIN, Config, Value
 from wattledger.runtime.grid.providers import DEMO
 
 NODE_NAME = "demo-node"
+PREFIX = "wattledger-demo-"
+FRESH_S = 60.0  # a folder so young may be one that is not locked yet
 # Of a made-up node, and so no more than likely: what the user says goes before them.
 DEFAULTS: Mapping[str, object] = {
     "agent.labels": "team,user",
@@ -41,12 +45,14 @@ FILES = ("tariff.file", "embodied.footprints")
 class Stage:
     """Where a made-up node lives while it lasts; of a real one (``demo`` is false) all of this does nothing.
 
-    State: its folder, which ``open`` makes and ``close`` takes away.  Nothing of a demo lies anywhere else.
+    State: its folder, which ``open`` makes and locks and ``close`` takes away; what was left by one that was killed, the next one
+    takes away.  Nothing of a demo lies anywhere else.
     """
 
     def __init__(self, demo: bool) -> None:
         self.demo = demo
-        self._folder = Path(tempfile.gettempdir(), f"wattledger-demo-{token_hex(8)}")
+        self._folder = Path(tempfile.gettempdir(), f"{PREFIX}{token_hex(8)}")
+        self._held: int | None = None
 
     def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """With a name for the node that is not this machine's, unless the operator gave one."""
@@ -66,7 +72,9 @@ class Stage:
     def open(self, config: Config) -> None:
         """Make the folder, for this user's eyes only."""
         if self.demo:
+            _sweep(self._folder.parent)
             os.mkdir(self._folder, 0o700)
+            self._held = _hold(self._folder)
             self.keep(config)
 
     def keep(self, config: Config) -> None:
@@ -94,6 +102,36 @@ class Stage:
         """Leave nothing behind."""
         if self.demo:
             shutil.rmtree(self._folder, ignore_errors=True)
+            if self._held is not None:
+                os.close(self._held)
+                self._held = None
+
+
+def _hold(folder: Path) -> int | None:
+    """A lock on a folder for as long as the process lives, whatever ends it; ``None`` where somebody has it."""
+    import fcntl  # not on Windows
+
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _sweep(parent: Path) -> None:
+    """Folders of this user's demos that were killed: nobody holds them, and they are not just being made."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            found = folder.lstat()
+            fresh = clock.now().wall_ns / 1e9 - found.st_mtime < FRESH_S
+            if fresh or found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+                continue
+            held = _hold(folder)
+            if held is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(held)
 
 
 def _lines(config: Config) -> Iterator[str]:
