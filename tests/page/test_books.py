@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 from tests.page.boards import GRID, NOON_S, J, Tree, at, board, snapshot, workload
 
+from wattledger.accounting import report_ask
+from wattledger.accounting.reports import report
 from wattledger.core.facts import Correction, EnergyFact, IntensityFact, Key, RunFact, WorkFact
 from wattledger.core.model import Workload
+from wattledger.core.uncertainty import Quantity
+from wattledger.ledger.books import Books
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.store import Store
 from wattledger.runtime.page.books import Place, reading
@@ -112,6 +116,52 @@ def test_a_runs_page_says_its_minutes_its_work_and_its_prices(store: Store) -> N
     assert [int(slot.ug_per_kwh or 0) for slot in found.slots] == [1_100_000_000, 1_200_000_000]
     assert found.location_g.value == pytest.approx(1.2 / 3.6e6 * (660 * 1100 + 1200 * 1200))
     assert (found.alone, job.energy_j.value) == (True, 1860.0)
+
+
+def reported(folder: Path) -> tuple[Quantity, Quantity]:
+    """What ``report job`` says of the job: joules and grams, location-based."""
+    with Books([folder]) as books:
+        (line,) = report(books, report_ask.Ask("job", "train"), report_ask.Rules("DE", embodied=False)).lines
+    return line.sums.energy_j(shared=True), line.sums.emissions_g("operational", shared=True)
+
+
+@pytest.mark.parametrize("hours", [[0], [-1, 0], [-2, -1, 0, 4], [-1, 0, 40]], ids=["held", "mostly live", "held on", "annual too"])
+def test_a_page_is_as_sure_as_a_report_of_the_same_books(store: Store, hours: list[int]) -> None:
+    pytest.importorskip("duckdb", reason="reports need duckdb (pip install 'wattledger[books]')")
+    cpu = KEY._replace(device="cpu", component="cpu", device_model="EPYC", method="estimated", use="held", pue_milli=0)
+    facts = [energy(KEY, NOON_S + 3600 * hour + 60 * n, 600 + n, spread_j=9) for hour in hours for n in range(7)]
+    facts += [energy(cpu, NOON_S + 3600 * hour + 300, 77) for hour in hours]
+    last_s = NOON_S + 3600 * hours[-1] + 600
+    store.append(facts, last_s)
+    found, listed = booked(place(store), "job:train", last_s, RULES), newest(place(store), last_s, RULES).runs[0]
+    store.close()
+    assert found is not None
+    energy_j, location_g = reported(store.folder)
+    assert found.energy_j == pytest.approx(energy_j, rel=1e-9)
+    assert found.location_g == pytest.approx(location_g, rel=1e-9)
+    assert (listed.energy_j, listed.location_g) == (found.energy_j, found.location_g)
+
+
+def test_a_price_is_as_wide_for_its_own_part_alone(store: Store) -> None:
+    store.append([energy(KEY, NOON_S - 3600, 9300), energy(KEY._replace(run="run-2"), NOON_S, 700)], NOON_S + 60)
+    live, held, both = (booked(place(store), name, NOON_S + 60, RULES) for name in ("run-1", "run-2", "job:train"))
+    store.close()
+    assert live is not None
+    assert held is not None
+    assert both is not None
+    wide = [found.location_g.high / found.location_g.value for found in (live, both, held)]
+    assert wide[1] == pytest.approx(wide[0], rel=0.01)  # seven percent do not make the rest less sure
+    assert wide[2] > wide[1] * 1.08
+
+
+def test_no_time_is_later_than_the_tick_that_it_was_asked_at(store: Store) -> None:
+    store.append([energy(KEY, NOON_S - 120, 60)], NOON_S)
+    store.journal([energy(KEY, NOON_S, 30)], NOON_S + 30)
+    (run,) = newest(place(store), NOON_S + 31, RULES).runs
+    found = booked(place(store), "run-1", NOON_S + 31, RULES)
+    store.close()
+    assert found is not None
+    assert (run.start_s, run.end_s) == (found.start_s, found.end_s) == (NOON_S - 120, NOON_S + 31)
 
 
 def test_books_that_cannot_be_read_are_a_sentence_on_the_page(tmp_path: Path) -> None:

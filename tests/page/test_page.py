@@ -10,7 +10,7 @@ import pytest
 from tests.page.boards import GRID, Element, J, at, board, snapshot, tree, workload
 
 from wattledger.core.model import Workload
-from wattledger.core.totals import Health
+from wattledger.core.totals import EnergyKey, Health
 from wattledger.runtime.html import render
 from wattledger.runtime.page import words
 from wattledger.runtime.page.board import Board
@@ -121,6 +121,30 @@ def test_the_jobs_that_draw_most_come_first_and_the_rest_on_request() -> None:
     assert front(of, sort="name").one("th", aria_sort="ascending").text == "Job ▲"
 
 
+def test_what_nobody_works_for_is_held_by_nobody() -> None:
+    of = snapshot({(workload(1), 0): 5 * J})
+    held: dict[EnergyKey, int] = {(who, device, how, "held"): uj for (who, device, how, _), uj in of.energy_uj.items()}
+    found = front(board((0, of._replace(energy_uj=held))))
+    assert rows(found, "jobs")[0][6] == "5 J"
+    assert rows(found, "rest")[0][2:7:4] == ["2 kJ", NONE]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said", "interval"),
+    [
+        (0, "live; of 11:45 to 12:01 UTC", "273 g/kWh to 330 g/kWh (95 %)"),
+        (75, "last-known; of 11:45 to 12:01 UTC, 15 s ago", "239 g/kWh to 376 g/kWh (95 %)"),
+    ],
+)
+def test_the_grid_is_as_sure_as_the_books_say_when_its_slot_is_over(seconds: float, said: str, interval: str) -> None:
+    live = GRID._replace(origin="demo", version="", quality="live", g95=1.1)
+    live = live._replace(valid_from="2026-11-22T11:45:00Z", valid_to="2026-11-22T12:01:00Z")
+    shown = snapshot({(workload(1), 0): J}, grid=live)._replace(marginal=live)
+    for tile in front(board((seconds, shown))).one("dl", id="grid").all(class_="tile"):
+        assert tile.one(class_="note").text == f"zone DE; direct, {said}; demo"
+        assert tile.one(class_="interval").text == interval
+
+
 def test_every_word_of_a_user_is_shown_as_text_and_does_nothing() -> None:
     looks = [snapshot({(EVIL, 0): uj}, label_names=("team",)) for uj in (0, 9 * J)]
     grid = GRID._replace(zone=HOSTILE, origin=HOSTILE)
@@ -151,6 +175,17 @@ def test_a_runs_page_escapes_too_and_so_does_the_page_of_none() -> None:
         tree(answer.body)
         assert b"<script" not in answer.body
         assert len(answer.body) < 20_000
+
+
+def test_figures_that_are_too_old_are_not_shown_as_of_now_without_a_word() -> None:
+    """A tick that hangs: the page is served, and goes on to be polled."""
+    of = two_jobs()
+    mark = front(of).one("div", id="poll").attributes["hx-get"].rpartition("=")[2]
+    of.about = of.about._replace(overdue=lambda seen: seen == at(6))
+    assert front(of).one("p", id="status").text.startswith("No new figures since 12:00:06 UTC")
+    assert front(of, part="live", said=mark).one("p", id="status").text.startswith("No new figures")
+    of.about = of.about._replace(overdue=lambda seen: False)
+    assert front(of).one("p", id="status").text == "All sources are read."
 
 
 def test_the_status_is_sent_again_only_when_it_says_something_else() -> None:
@@ -232,3 +267,11 @@ def test_a_snapshot_without_anything_has_a_page() -> None:
     found = front(board((0, snapshot({}, gpus=0, grid=None, health={}))))
     assert rows(found, "jobs") == [["No job has been seen yet."]]
     assert rows(found, "devices") == [["No device is read: wattledger doctor says why."]]
+
+
+def test_what_ended_is_a_line_so_that_the_column_adds_up() -> None:
+    of = snapshot({(workload(1), 0): 5 * J})._replace(retired_uj={"GPU-0": 700 * J})
+    lines = rows(front(board((0, of))), "rest")
+    assert [line[2] for line in lines] == ["2 kJ", "700 J"]
+    assert lines[1][0] == "work that ended and is not listed any more"
+    assert lines[1][-1] == NONE

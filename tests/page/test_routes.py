@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from base64 import b64encode
 from collections.abc import Mapping
 from email.message import Message
@@ -14,7 +15,7 @@ from tests.runtime.web_clients import ask, served
 
 from wattledger.runtime.html import render
 from wattledger.runtime.page.priced import Rules
-from wattledger.runtime.page.routes import Site
+from wattledger.runtime.page.routes import MOST_ASKED, READING, SEATS, Site
 from wattledger.runtime.web.handler import words_of
 from wattledger.runtime.web.pages import Below, Page, Reads, Route, text
 
@@ -75,6 +76,62 @@ def test_a_runs_name_is_one_part_of_the_path_unquoted() -> None:
     assert heard == [("a/b?\x00", {"x": "2"}), ("\N{REPLACEMENT CHARACTER}", {}), ("", {})]
 
 
+def test_while_the_books_have_not_answered_nobody_says_that_there_is_no_such_run() -> None:
+    there = threading.Event()
+
+    def place() -> None:
+        there.wait(60)
+
+    site = Site(board((0.0, snapshot({(workload(1), 0): J}))), place, Rules, others=())
+    try:
+        with served(site.pages()) as web:
+            first, again = ask(web, "/runs/none"), ask(web, "/runs/none")
+            kept = site._booked["none"]
+            others = [ask(web, f"/runs/none-{n}") for n in range(MOST_ASKED)]
+            known = ask(web, "/runs/job%3Ajob-001")
+            there.set()
+            assert kept.get(20.0) is not None
+            after = ask(web, "/runs/none")
+    finally:
+        there.set()
+    assert (first.status, again.status, first.headers["Retry-After"]) == (503, 503, "1")
+    assert READING in tree(first.body).one("main").text
+    assert [reply.status for reply in others] == [503] * MOST_ASKED
+    assert (others[-2].body == others[-1].body, b"too many runs" in others[-1].body) == (False, True), "each would be a thread"
+    assert known.status == 200, "what it is now is known without the books"
+    assert READING in tree(known.body).one("section", aria_labelledby="h-explain").text
+    assert after.status == 404
+    assert "no books are kept here" in tree(after.body).one("main").text
+
+
+def test_many_viewers_leave_places_for_scrapers() -> None:
+    at_work, leave = threading.Semaphore(0), threading.Event()
+
+    def slow(headers: Message, query: Mapping[str, str]) -> Page:
+        at_work.release()
+        leave.wait(60)
+        return text("a page")
+
+    seated = Site(board(), lambda: None, Rules, others=())._seated(slow)
+    found: list[int] = []
+    with served({"/": Reads(seated), "/metrics": lambda headers: text("figures")}) as web:
+        viewers = [threading.Thread(target=lambda: found.append(ask(web, "/").status)) for _ in range(SEATS)]
+        try:
+            for viewer in viewers:
+                viewer.start()
+            assert all(at_work.acquire(timeout=20) for _ in viewers)
+            more = [ask(web, "/") for _ in range(5)]
+            scraped = ask(web, "/metrics")
+        finally:
+            leave.set()
+            for viewer in viewers:
+                viewer.join(20)
+        assert [(reply.status, reply.headers["Retry-After"]) for reply in more] == [(503, "1")] * 5
+        assert (scraped.status, scraped.body) == (200, b"figures\n")
+        assert found == [200] * SEATS
+        assert ask(web, "/").status == 200, "a seat that is left is free"
+
+
 def test_a_query_is_heard_and_one_of_too_many_words_is_none() -> None:
     assert words_of("q=a+b%3C&q=last&live=off") == {"q": "last", "live": "off"}
     assert words_of("&".join(f"w{n}=1" for n in range(40))) == {}
@@ -111,8 +168,6 @@ def test_without_jinja2_there_is_a_sentence_and_no_failure() -> None:
         "page = pages()['/'].serve(Message(), {})\n"
         "print(page.status, page.body.decode())"
     )
-
-
 
     root = Path(__file__).parents[2]
     environ = {"PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)])}

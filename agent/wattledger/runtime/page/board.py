@@ -23,13 +23,14 @@ class Latest(NamedTuple):
 
 
 class About(NamedTuple):
-    """Who shows the page: host, since when, whether it is made up, and what is to be said of sensors and prices (asked each
-    time)."""
+    """Who shows the page: host, since when, whether it is made up, what is to be said of sensors and prices, and whether figures of
+    then are too old to be of now (both asked each time)."""
 
     host: str
     started: Instant
     demo: bool
     notes: Callable[[], tuple[str, ...]] = tuple
+    overdue: Callable[[Instant], bool] = lambda at: False
 
 
 class Board:

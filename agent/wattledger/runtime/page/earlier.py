@@ -9,7 +9,7 @@ from wattledger.core.model import Instant
 from wattledger.core.units import NS_PER_S
 from wattledger.runtime.page.books import SLOT_S, Place, is_agents, reading
 from wattledger.runtime.page.figures import Read
-from wattledger.runtime.page.priced import Rules, grams, slots
+from wattledger.runtime.page.priced import Rules, grams, lists, priced
 from wattledger.runtime.page.today import DAY_S
 
 
@@ -42,4 +42,4 @@ def earlier(place: Place, at: Instant, rules: Rules) -> Earlier:
     first_s = min(amount.start_s for amount in found)
     # A whole device is nobody's share: what may be another workload's does not matter to the sum of all.
     reads = tuple(Read(*key, uj) for key, (uj, _) in sorted(parts.items()))
-    return Earlier(reads, max(first_s, midnight_s), grams(slots(found, grid, now_s, rules)))
+    return Earlier(reads, max(first_s, midnight_s), grams(priced(found, lists(found, grid, now_s, rules)).slots))

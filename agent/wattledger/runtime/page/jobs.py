@@ -77,6 +77,9 @@ def jobs(board: Board, latest: Latest, asked: Asked) -> Jobs:
     powers, over_s = board.powers(latest)
     lines = _lines(snapshot, powers)
     rest = [_job((words, "", ""), "", lines.pop(w), over_s) for w, words in RESERVED.items() if w in lines]
+    # Idle energy that is nobody's is held by nobody; only work without a line of its own may hold something.
+    rest = [job if job.job == RESERVED[OTHER] else job._replace(held_j=0.0) for job in rest]
+    rest = [job._replace(measured=None) if job.job == RESERVED[RETIRED] else job for job in rest]  # how is not kept
     made = [_job(_names(w, snapshot.label_names), _run(w, line), line, over_s) for w, line in lines.items()]
     wanted = asked.query.casefold()
     found = [job for job in made if not wanted or wanted in f"{job.job}\n{job.model}\n{job.where}\n{job.run}".casefold()]
@@ -107,6 +110,8 @@ def _lines(snapshot: Snapshot, powers: Mapping[Workload, float]) -> dict[Workloa
         of.energy_uj += uj
         of.held_uj += uj if use == "held" else 0
         of.modelled_uj += uj if method == "estimated" else 0
+    if retired_uj := sum(snapshot.retired_uj.values()):
+        line(RETIRED).energy_uj += retired_uj
     for workload, grams in snapshot.emissions_g.items():
         of = line(workload)
         of.location_g = (of.location_g or 0.0) + grams

@@ -36,6 +36,11 @@ class Kept(Generic[T]):
         self._done.wait(patience_s)
         return self._value
 
+    @property
+    def busy(self) -> bool:
+        """Whether it is being worked out just now."""
+        return not self._done.is_set()
+
     def _renew(self) -> None:
         try:
             self._value = self._make()

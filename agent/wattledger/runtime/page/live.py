@@ -1,8 +1,10 @@
 """The page's figures as words: tiles, devices, grid and sensors, each with how it was got and, where known, its interval."""
 
+from datetime import datetime
 from typing import NamedTuple, get_args
 
 from wattledger.core.model import Device, Factor, Kind
+from wattledger.core.pricing import OF_THE_HOUR
 from wattledger.core.rows import device_power
 from wattledger.core.totals import Snapshot
 from wattledger.core.units import NS_PER_S, UJ_PER_J
@@ -73,10 +75,12 @@ def _of_today(board: Board, latest: Latest, earlier: Earlier | None) -> list[Sai
     snapshot = latest.final
     sums, since_s = board.today.so_far(snapshot)
     length_s = max(1.0, latest.at.wall_ns / NS_PER_S - since_s)
-    since = _since(since_s, latest)
+    since = _since(since_s, latest, board.about.started.wall_ns / NS_PER_S)
     whole = since
     parts = reads(sums.energy_uj, snapshot.devices)
     grams = sums.location_g
+    if earlier is not None and earlier.since_s < _midnight_s(latest):
+        earlier = None  # it was read before midnight, and is yesterday's
     if earlier is not None and earlier.parts:
         parts = [*parts, *earlier.parts]
         grams = None if grams is None or earlier.grams is None else grams + earlier.grams
@@ -102,11 +106,15 @@ def _beside(sums: Sums, since: str) -> list[Said]:
     return found
 
 
-def _since(since_s: float, latest: Latest) -> str:
-    midnight_s = latest.at.wall_ns // NS_PER_S // DAY_S * DAY_S
-    if since_s - midnight_s < 5:
+def _since(since_s: float, latest: Latest, started_s: float) -> str:
+    if 0 <= since_s - _midnight_s(latest) < 5:
         return "since 00:00 UTC"
-    return f"since {words.clock_time(int(since_s * NS_PER_S))} (the agent's start)"
+    whose = "the agent's start" if since_s == started_s else "when the clock was set, or the machine woke"
+    return f"since {words.clock_time(int(since_s * NS_PER_S))} ({whose})"
+
+
+def _midnight_s(latest: Latest) -> int:
+    return latest.at.wall_ns // NS_PER_S // DAY_S * DAY_S
 
 
 def devices(snapshot: Snapshot, length_s: float) -> list[DeviceLine]:
@@ -137,13 +145,13 @@ def _device(device: Device, snapshot: Snapshot, widest_uw: int, length_s: float)
     )  # fmt: skip
 
 
-def grid(snapshot: Snapshot) -> list[Said]:
+def grid(snapshot: Snapshot, now_s: int) -> list[Said]:
     """What the grid's kWh stand for, where that is from, how old and how sure."""
     found = []
     if snapshot.grid is not None:
-        found.append(_grid("Carbon intensity", snapshot.grid, snapshot.grid_age_s))
+        found.append(_grid("Carbon intensity", snapshot.grid, now_s))
     if snapshot.marginal is not None:
-        found.append(_grid("Marginal intensity", snapshot.marginal, None))
+        found.append(_grid("Marginal intensity", snapshot.marginal, now_s))
     cleanest = min(snapshot.forecast.items(), key=lambda each: (each[1].value, each[0]), default=None)
     if cleanest is not None:
         hours, factor = cleanest
@@ -157,13 +165,44 @@ def per_kwh(value: float) -> str:
     return f"{value:.3g} g/kWh" if value < 999.5 else f"{value:.0f} g/kWh"
 
 
-def _grid(name: str, factor: Factor, age_s: float | None) -> Said:
+def _grid(name: str, factor: Factor, now_s: int) -> Said:
+    factor = as_booked(factor, now_s)
     low, high = factor.value / factor.g95, factor.value * (factor.g95_high or factor.g95)
     zone = "no zone set: the world's average" if factor.zone == "WORLD" else f"zone {plain(factor.zone)}"
     source = " ".join(plain(word) for word in (factor.origin, factor.version) if word)
-    age = f"{words.span(age_s)} old" if age_s is not None else "no live figure"
-    note = f"{zone}; {factor.boundary}, {factor.quality}; {age}; {source}"
+    note = f"{zone}; {factor.boundary}, {factor.quality}; {_age(factor, now_s)}; {source}"
     return Said(name, per_kwh(factor.value), f"{per_kwh(low)} to {per_kwh(high)}" if low < high else "", note)
+
+
+def as_booked(factor: Factor, now_s: int) -> Factor:
+    """As the books price this moment: when its slot is over and the next is not told of, a live value is the last known.
+
+    The agent calls it live for two more rounds of asking, lest the label changes at each slot; that is no surer for it.
+    """
+    end_s = _end_s(factor)
+    if factor.quality not in ("live", "live-estimated") or end_s is None or now_s < end_s:
+        return factor
+    from wattledger.accounting.prices import HELD_DRIFT_G95, HELD_G95, HOLD_S, HOLD_STEP_S
+    from wattledger.runtime.grid.standing import combined_g95
+
+    steps = -(-max(1, now_s - end_s) // HOLD_STEP_S)
+    g95 = combined_g95(max(HELD_G95, factor.g95), HELD_DRIFT_G95 ** (steps * HOLD_STEP_S / HOLD_S))
+    return factor._replace(quality="last-known", g95=g95)
+
+
+def _end_s(factor: Factor) -> int | None:
+    """Of the slot that it speaks of; ``None`` where it is of years, or nobody said."""
+    if factor.quality not in OF_THE_HOUR or not factor.valid_to:
+        return None
+    return round(datetime.fromisoformat(factor.valid_to).timestamp())
+
+
+def _age(factor: Factor, now_s: int) -> str:
+    end_s = _end_s(factor)
+    if end_s is None:
+        return "its time is not known" if factor.quality in OF_THE_HOUR else "no live figure"
+    slot = f"of {factor.valid_from[11:16]} to {factor.valid_to[11:16]} UTC"
+    return slot if now_s < end_s else f"{slot}, {words.span(now_s - end_s)} ago"
 
 
 def sources(snapshot: Snapshot) -> list[SourceLine]:
@@ -176,11 +215,14 @@ def sources(snapshot: Snapshot) -> list[SourceLine]:
     return found
 
 
-def status(snapshot: Snapshot) -> str:
-    """One line that changes only when something has: what a screen reader is told of."""
+def status(snapshot: Snapshot, overdue_since: str = "") -> str:
+    """One line that changes only when something has: what a screen reader is told of.  ``overdue_since``: figures of then are all
+    that there is, though they ought to be newer."""
     down = sorted(plain(name) for name, health in snapshot.health.items() if not health.up)
     off = sorted(plain(device) for device, uj in snapshot.residual_uj.items() if uj)
     parts = [f"Not read: {', '.join(down)}." if down else "All sources are read."]
+    if overdue_since:
+        parts = [f"No new figures since {overdue_since}: the agent does not get to read its sensors."]
     if off:
         parts.append(f"Measured and handed out energy differ on {', '.join(off)}: a bug; please report it.")
     return " ".join(parts)

@@ -1,14 +1,17 @@
-"""Energy of the books → grams, at the grid's newest figures: each price with what lies under it, exactly."""
+"""Energy of the books → grams, at the grid's newest figures: by the arithmetic and with the intervals of reports."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wattledger.core.facts import Known
-from wattledger.core.uncertainty import Quantity, scale
 from wattledger.runtime.page.books import Amount
 
 if TYPE_CHECKING:
     from wattledger.accounting.explain import Slot
+    from wattledger.accounting.report_slots import Lists
+    from wattledger.accounting.report_slots import Slots as Cut
+    from wattledger.accounting.report_sums import Sums
+    from wattledger.ledger.query import Priced as Row
 
 UG_PER_G = 1_000_000
 
@@ -22,38 +25,75 @@ class Rules(NamedTuple):
     zone: str = ""
 
 
-def slots(amounts: Iterable[Amount], grid: Sequence[Known], now_s: int, rules: Rules) -> "list[Slot]":
-    """The amounts under their prices, in the order of time; energy that crosses prices is in the slots of all of them."""
-    from wattledger.accounting.explain import Slot, under
-    from wattledger.accounting.prices import operational
+class Priced(NamedTuple):
+    """What amounts come to: sums with their intervals, as a report's line has them, and each price with what lies under it,
+    exactly, in the order of time; energy that crosses prices is in the slots of all of them."""
 
-    windows: dict[tuple[str, int, int, int], list[int]] = {}
+    sums: "Sums"
+    slots: "tuple[Slot, ...]"
+
+
+def lists(amounts: Iterable[Amount], grid: Sequence[Known], now_s: int, rules: Rules) -> "Mapping[str, Lists]":
+    """The prices of all the amounts' time, by the zones that they name."""
+    from wattledger.accounting import report_ask
+    from wattledger.accounting.report_prices import price_lists
+    from wattledger.accounting.report_slots import Lists
+    from wattledger.ledger.query import Window
+
+    windows = [Window(*window) for window in sorted({_window(amount) for amount in amounts})]
+    of = report_ask.Rules(rules.zone, rules.providers, rules.settle_s)
+    found = price_lists(windows, (), grid, report_ask.Ask("job", as_of_s=now_s), of)
+    return {zone: Lists(each.operational) for zone, each in found.lists.items()}
+
+
+def priced(amounts: Sequence[Amount], prices: "Mapping[str, Lists]", *, apart: bool = True) -> Priced:
+    """``prices``: of ``lists``, over these amounts and maybe others.  ``apart``: with the slots, for who names every price."""
+    from wattledger.accounting.explain import slots_of
+    from wattledger.accounting.report_ask import Ask
+    from wattledger.accounting.report_prices import PriceLists
+    from wattledger.accounting.report_slots import slots
+    from wattledger.accounting.report_sums import Sums
+    from wattledger.accounting.reports import Counted
+    from wattledger.ledger.query import Window
+
+    windows = [Window(*window) for window in sorted({_window(amount) for amount in amounts})]
+    cut, sums = slots(windows, prices, Ask("job"), apart=apart), Sums()
+    rows = _rows(amounts, cut)
+    for row in rows:
+        sums.add(row, cut.combos[row.combo])
+    return Priced(sums, slots_of(Counted(cut, PriceLists(prices, "", ()), rows), "operational") if apart else ())
+
+
+def _window(amount: Amount) -> tuple[str, int, int]:
+    return amount.key.zone, amount.start_s, max(1, amount.length_s)
+
+
+def _rows(amounts: Iterable[Amount], cut: "Cut") -> "list[Row]":
+    """Amounts beside the prices of their windows, summed by sensor and price: what ``ledger.query`` asks of a database."""
+    from wattledger.ledger.query import Priced as Row
+
+    pieces: dict[Any, list[Any]] = {}
+    for zone, start_s, length_s, combo, den, part, operational, *_ in cut.rows:
+        pieces.setdefault((zone, start_s, length_s), []).append((combo, den, part, operational))
+    sums: dict[tuple[Any, ...], list[int]] = {}
     for amount in amounts:
-        window = amount.key.zone or rules.zone, amount.key.pue_milli, amount.start_s, max(1, amount.length_s)
-        sums = windows.setdefault(window, [0, 0])
-        sums[0] += amount.energy_uj
-        sums[1] += amount.facts
-    found: dict[tuple[object, int], Slot] = {}
-    for zone in sorted({window[0] for window in windows}):
-        of = {window: sums for window, sums in windows.items() if window[0] == zone}
-        begin_s, end_s = min(w[2] for w in of), max(w[2] + w[3] for w in of)
-        given = {"as_of_s": now_s, "settle_s": rules.settle_s}
-        prices = operational(zone, begin_s, end_s, grid, providers=rules.providers, **given)
-        for (_, pue_milli, start_s, length_s), (uj, facts) in of.items():
-            for slot in under((start_s, length_s), uj, pue_milli, prices):
-                key = slot.price, pue_milli
-                sofar = found.get(key)
-                slot = slot._replace(facts=facts)
-                found[key] = slot if sofar is None else sofar._replace(
-                    facts=sofar.facts + facts, energy_uj=sofar.energy_uj + slot.energy_uj,
-                    emitted_ug=sofar.emitted_ug + slot.emitted_ug,
-                )  # fmt: skip
-    return sorted(found.values(), key=_order)
-
-
-def _order(slot: "Slot") -> tuple[int, str, int]:
-    assert slot.price is not None
-    return slot.price.start_s, slot.price.zone, slot.pue_milli
+        key, start_s = amount.key, amount.start_s
+        end_s = start_s + max(1, amount.length_s)
+        for combo, den, part, operational in pieces[_window(amount)]:
+            names = key.component, key.device_model, key.method, key.use, key.pue_milli, combo, den
+            sofar = sums.setdefault(names, [0, 0, 0, 0, start_s, end_s])
+            sofar[0] += amount.energy_uj * part
+            sofar[1] += amount.spread_uj * part
+            sofar[2] += amount.energy_uj * operational
+            sofar[3] += amount.facts
+            sofar[4], sofar[5] = min(sofar[4], start_s), max(sofar[5], end_s)
+    found = []
+    for names, (uj, spread_uj, ug, facts, first_s, last_s) in sorted(sums.items()):
+        component, device_model, method, use, pue_milli, combo, den = names
+        bases = ug, 0, 0, 0, 0, 0  # the others are not asked for
+        row = Row((), component, device_model, method, use, pue_milli, combo, den, "", uj, spread_uj, bases, facts, first_s, last_s)
+        found.append(row)
+    return found
 
 
 def grams(found: "Sequence[Slot]") -> float:
@@ -61,15 +101,3 @@ def grams(found: "Sequence[Slot]") -> float:
     from wattledger.accounting.explain import total
 
     return float(total(found)[1] / UG_PER_G)
-
-
-def emitted_g(found: "Sequence[Slot]", energy: Quantity, length_s: int) -> Quantity:
-    """Grams, as sure as the energy and the widest of the prices are."""
-    from wattledger.accounting.prices import used_for
-
-    value = grams(found)
-    prices = [used_for(slot.price, length_s) for slot in found if slot.price is not None and slot.energy_uj]
-    if not prices or energy.value <= 0 or value <= 0:
-        return Quantity(value, value, value)
-    low, high = max(price.g95 for price in prices), max(price.g95_high or price.g95 for price in prices)
-    return scale(energy, value / energy.value, [low], [high])

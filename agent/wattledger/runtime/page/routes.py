@@ -27,7 +27,10 @@ from wattledger.runtime.web.pages import NOT_YET, Below, Page, Reads, Route, tex
 
 HTML = "text/html; charset=utf-8"
 PAGES = 32  # renderings kept: what sixteen viewers ask for, and then some
+SEATS = 12  # pages made at once; the server's other places are for scrapers
+MOST_ASKED = 4  # runs of the books that are not known yet and asked for at once: each is a thread until it is its turn
 PATIENCE_S = 0.1  # what a page waits for the books; with the next refresh they are there
+READING = "the books are still being read: ask again in a moment"
 RUNS_FRESH_S, EARLIER_FRESH_S, RUN_FRESH_S = 10.0, 300.0, 5.0
 NAME_SIGNS = 300
 SAFE = {
@@ -37,6 +40,7 @@ SAFE = {
     "Referrer-Policy": "no-referrer",
 }
 FOR_EVER = {**SAFE, "Cache-Control": "private, max-age=31536000, immutable"}
+COME_AGAIN = {"Retry-After": "1"}
 
 
 class Told(NamedTuple):
@@ -56,7 +60,9 @@ class Site:
         self, board: Board, place: Callable[[], Place | None], rules: Callable[[], Rules], *, others: tuple[str, ...]
     ) -> None:
         self._board, self._place, self._rules, self._others = board, place, rules, others
+        self._seats = threading.Semaphore(SEATS)
         self._rendering = threading.Lock()
+        self._asking = threading.Lock()  # one reads the books at a time, and the sampler has the interpreter in between
         self._rendered: OrderedDict[tuple[object, ...], tuple[object, bytes]] = OrderedDict()
         self._runs: Kept[Told] = Kept(partial(self._told, self._newest), RUNS_FRESH_S)
         self._earlier: Kept[Told] = Kept(partial(self._told, self._before), EARLIER_FRESH_S)
@@ -65,7 +71,20 @@ class Site:
     def pages(self) -> dict[str, Route]:
         """By path."""
         files: dict[str, Route] = {f"/static/{name}": _file(name, kind) for name, kind in render.STATIC.items()}
-        return {"/": Reads(self.front), "/runs/": Below(self.run), **files}
+        return {"/": Reads(self._seated(self.front)), "/runs/": Below(self._seated(self.run)), **files}
+
+    def _seated(self, serve: Callable[..., Page]) -> Callable[..., Page]:
+        """The page while there are seats."""
+
+        def page(*asked: Any) -> Page:
+            if not self._seats.acquire(blocking=False):
+                return _busy("busy: too many look at once")
+            try:
+                return serve(*asked)
+            finally:
+                self._seats.release()
+
+        return page
 
     # --- the front page ---------------------------------------------------------------------------------------------------
 
@@ -79,11 +98,12 @@ class Site:
         where = links(asked, paused=query.get("live") == "off")
         self._earlier.get(0.0)  # both are asked before one is waited for
         runs, before = self._runs.get(PATIENCE_S), self._earlier.get(PATIENCE_S / 3)
-        status = live.status(latest.final)
+        overdue = self._board.about.overdue(latest.at)
+        status = live.status(latest.final, words.clock_time(latest.at.wall_ns) if overdue else "")
         part = query.get("part") == "live"
         # What the viewer was told last: the line for screen readers is sent again only when it says something else.
         repeat = part and query.get("said") == where.mark(status)
-        key = part, repeat, where, id(runs), id(before)
+        key = part, repeat, where, overdue, id(runs), id(before)
 
         def make() -> bytes:
             template = "part.html" if part else "page.html"
@@ -102,7 +122,8 @@ class Site:
             "at": words.clock_time(latest.at.wall_ns), "at_iso": words.iso_time(latest.at.wall_ns // NS_PER_S),
             "started": words.date_time(about.started.wall_ns / NS_PER_S),
             "tiles": live.tiles(self._board, latest, earlier_today), "devices": live.devices(snapshot, length_s),
-            "jobs": found, "asked": asked, "top": TOP, "most": MOST, "grid": live.grid(snapshot), "sources": live.sources(snapshot),
+            "jobs": found, "asked": asked, "top": TOP, "most": MOST, "sources": live.sources(snapshot),
+            "grid": live.grid(snapshot, latest.at.wall_ns // NS_PER_S),
             "sent": sorted(snapshot.sent.items()), "notes": [words.plain(note) for note in about.notes()], "words": words,
             "run_path": run_path, "anchor": anchor, "widest_w": _widest(found),
             "before_why": before.why if before is not None else "",
@@ -116,34 +137,40 @@ class Site:
         if latest is None:
             return text(NOT_YET, 503)
         if not name or len(name) > NAME_SIGNS:
-            return self._missing(name[:NAME_SIGNS])
-        told = self._of_run(name).get(PATIENCE_S * 4)
+            return self._missing(name[:NAME_SIGNS], Told(None))
+        kept = self._of_run(name)
+        told = kept.get(PATIENCE_S * 4) if kept is not None else None
         found: Booked | None = told.value if told is not None else None
         page = run_page(self._board, latest, name, found)
         if page is None:
-            self._booked.pop(name, None)
-            return self._missing(name)
+            return self._missing(name, told) if kept is not None else _busy("busy: too many runs are asked for at once")
 
         def make() -> bytes:
-            why = told.why if told is not None else "the books are still being read: ask again in a moment"
-            return render.render("run.html", page=page, why=why, **self._frame())
+            return render.render("run.html", page=page, why=told.why if told is not None else READING, **self._frame())
 
         return self._page(("run", name, id(told)), latest, make)
 
-    def _of_run(self, name: str) -> "Kept[Told]":
+    def _of_run(self, name: str) -> "Kept[Told] | None":
+        """``None`` while too many others are asked for."""
         with self._rendering:
             found = self._booked.get(name)
             if found is None:
+                if sum(kept.busy for kept in self._booked.values()) >= MOST_ASKED:
+                    return None
                 found = self._booked[name] = Kept(partial(self._told, partial(self._one, name)), RUN_FRESH_S)
                 while len(self._booked) > PAGES:
                     self._booked.popitem(last=False)
+            self._booked.move_to_end(name)
         return found
 
-    def _missing(self, name: str) -> Page:
+    def _missing(self, name: str, told: Told | None) -> Page:
+        """Nobody knows of it; or only the books may, and they have not answered yet, or cannot."""
+        why = READING if told is None else told.why
         try:
-            return Page(HTML, render.render("missing.html", run=words.plain(name), **self._frame()), 404, SAFE)
+            body = render.render("missing.html", run=words.plain(name), why=why, **self._frame())
         except NoTemplates as missing:
             return text(str(missing), 503)
+        return Page(HTML, body, 503, {**SAFE, **COME_AGAIN}) if told is None else Page(HTML, body, 404, SAFE)
 
     def _frame(self) -> dict[str, Any]:
         return {"version": __version__, "others": self._others, "demo": self._board.about.demo}
@@ -155,7 +182,8 @@ class Site:
         if place is None:
             return Told(None, "no books are kept here ([ledger] enabled)")
         try:
-            return Told(ask(place, self._rules()))
+            with self._asking:
+                return Told(ask(place, self._rules()))
         except LedgerError as failure:
             return Told(None, str(failure).replace(str(place.folder), "the books"))  # where they lie is nobody's business
 
@@ -194,6 +222,10 @@ class Site:
             while len(self._rendered) > PAGES:
                 self._rendered.popitem(last=False)
             return Page(HTML, body, 200, SAFE)
+
+
+def _busy(why: str) -> Page:
+    return text(why, 503)._replace(more=COME_AGAIN)
 
 
 def _widest(found: Jobs) -> float:

@@ -10,7 +10,7 @@ from wattledger.core.model import Workload
 from wattledger.core.rows import who
 from wattledger.core.totals import Snapshot
 from wattledger.core.uncertainty import Quantity
-from wattledger.core.units import UJ_PER_J
+from wattledger.core.units import NS_PER_S, UJ_PER_J
 from wattledger.runtime.books.minutes import RUN_LABEL
 from wattledger.runtime.page import live, words
 from wattledger.runtime.page.board import Board, Latest
@@ -19,6 +19,8 @@ from wattledger.runtime.page.explained import Explained, explained
 from wattledger.runtime.page.run_books import Booked, DeviceSum, is_of
 from wattledger.runtime.page.words import Said, plain
 
+STILL_S = 120  # without a watt and without a joule for so long, nobody sees it any more
+SAME_S = 60  # the books know when a run began by the minute
 TOKENS = ("prompt tokens (computed)", "cached tokens", "generated tokens", "requests")
 
 
@@ -32,6 +34,14 @@ class DeviceRow(NamedTuple):
     energy: str
     interval: str
     held: str
+
+
+class Now(NamedTuple):
+    """What is known of this moment.  ``drawn_w``: by the shares of the last ``over_s`` seconds, ``None``: not known yet."""
+
+    at_s: float
+    drawn_w: float | None
+    over_s: float
 
 
 class RunPage(NamedTuple):
@@ -53,7 +63,7 @@ class RunPage(NamedTuple):
 
 def run_page(board: Board, latest: Latest, name: str, found: Booked | None) -> RunPage | None:
     """``None`` where nobody knows of it.  ``found``: what the books say."""
-    snapshot = latest.final
+    snapshot, now_s = latest.final, latest.at.wall_ns / NS_PER_S
     everybody = {key[0] for key in snapshot.energy_uj}
     mine = [w for w in everybody if _is_its(w, name, found)]
     kept = [w for w in board.history.names() if _is_its(w, name, found)]
@@ -62,11 +72,13 @@ def run_page(board: Board, latest: Latest, name: str, found: Booked | None) -> R
     any_of = next(iter(sorted(mine or kept, key=repr)), None)
     title = found.job if found is not None else any_of.job if any_of is not None else name
     drawn, note = _chart(board, kept, found)
+    powers, over_s = board.powers(latest)
+    now = Now(now_s, sum(powers.get(w, 0.0) for w in mine) if mine and over_s is not None else None, over_s or 0.0)
     devices = [_row(each, known=True) for each in found.devices] if found else [_row(d, known=False) for d in _live(snapshot, mine)]
     return RunPage(
-        plain(name), plain(title) or "(no name)", tuple(_who(name, found, any_of, snapshot)), _when(found, mine),
-        tuple(_tiles(board, latest, mine, found)), drawn, note, tuple(devices), tuple(_work(snapshot, mine, found)),
-        tuple(live.grid(snapshot)[:1]) if found is None else (), explained(found.slots) if found is not None else None,
+        plain(name), plain(title) or "(no name)", tuple(_who(name, found, any_of, snapshot)), _when(board, found, mine, now),
+        tuple(_tiles(board, snapshot, mine, found, now=now)), drawn, note, tuple(devices), tuple(_work(snapshot, mine, found)),
+        tuple(live.grid(snapshot, int(now_s))[:1]) if found is None else (), explained(found.slots) if found is not None else None,
         tuple(plain(word) for word in _notes(board, found, bool(mine))),
     )  # fmt: skip
 
@@ -89,59 +101,80 @@ def _who(name: str, found: Booked | None, workload: Workload | None, snapshot: S
     return said
 
 
-def _when(found: Booked | None, mine: list[Workload]) -> str:
+def _when(board: Board, found: Booked | None, mine: list[Workload], now: Now) -> str:
     if found is None:
-        return "at work, or at rest with a series of its own; since this agent began" if mine else "ended within the last hour"
+        since = f"at work, or at rest with a series of its own; figures {_of_live(board, found)}"
+        return since if mine else "ended within the last hour"
     times = f"{words.date_time(found.start_s)} to {words.date_time(found.end_s)}"
-    return times + (", ended" if found.ended else ", and still seen" if mine else "")
+    if found.ended:
+        return f"{times}, ended"
+    return times + (", and still seen" if _is_seen(found, mine, now) else ", and not seen since")
 
 
-def _tiles(board: Board, latest: Latest, mine: list[Workload], found: Booked | None) -> list[Said]:
-    snapshot = latest.final
+def _is_seen(found: Booked | None, mine: list[Workload], now: Now) -> bool:
+    """Its series stay for a while when it is over: what it draws tells, or that it got something a moment ago."""
+    recent = found is None or (not found.ended and now.at_s - found.end_s < STILL_S)
+    return bool(mine) and (recent or bool(now.drawn_w))
+
+
+def _of_live(board: Board, found: Booked | None) -> str:
+    """Since when the running sums count, beside what the books know."""
+    began_s = board.about.started.wall_ns / NS_PER_S
+    if found is not None and found.start_s >= began_s - SAME_S and found.since_s <= began_s + SAME_S:
+        return "of the same time"
+    return f"since {words.date_time(began_s)}, when this agent began" + (", or since it was seen" if found is None else "")
+
+
+def _tiles(board: Board, snapshot: Snapshot, mine: list[Workload], found: Booked | None, *, now: Now) -> list[Said]:
     said: list[Said] = []
-    powers, over_s = board.powers(latest)
-    if mine and over_s is not None:
-        drawn_w = sum(powers.get(w, 0.0) for w in mine)
-        note = f"its part of each device's, by the shares of the last {over_s:.0f} s"
-        said.append(Said("Power now", words.watt(drawn_w), note=note))
+    if now.drawn_w is not None and _is_seen(found, mine, now):
+        note = f"its part of each device's, by the shares of the last {now.over_s:.0f} s"
+        said.append(Said("Power now", words.watt(now.drawn_w), note=note))
+    since = _of_live(board, found)
     if found is not None:
         said += _booked_tiles(found)
     elif mine:
-        said += _live_tiles(snapshot, mine)
+        said += _live_tiles(snapshot, mine, since)
     embodied = [snapshot.embodied_g[w] for w in mine if w in snapshot.embodied_g]
     if embodied:
-        said.append(Said("Embodied", words.mass(sum(embodied)), note="its share of making the machine; since the agent began"))
-    for source in ("offsite", "onsite"):
+        said.append(Said("Embodied", words.mass(sum(embodied)), note=f"its share of making the machine; {since}"))
+    for source, where in (("offsite", "at power plants"), ("onsite", "at this site")):
         litres = [snapshot.water_l[w, source] for w in mine if (w, source) in snapshot.water_l]
-        said += [Said(f"Water, {source}", words.volume(sum(litres)), note="since the agent began")] if litres else []
+        said += [Said(f"Water, {source}", words.volume(sum(litres)), note=f"evaporated {where}; {since}")] if litres else []
     for currency in sorted({currency for w, currency in snapshot.cost if w in mine}):
         money = sum(value for (w, of), value in snapshot.cost.items() if w in mine and of == currency)
-        said.append(Said("Cost", words.money(money, plain(currency)), note="since the agent began"))
+        said.append(Said("Cost", words.money(money, plain(currency)), note=f"at the tariff in force; {since}"))
     return said
 
 
 def _booked_tiles(found: Booked) -> list[Said]:
-    said = [_said("Energy", found.energy_j, words.energy, "from the books, open minutes included")]
+    since = f"since {words.date_time(found.start_s)}"
+    said = [_said("Energy", found.energy_j, words.energy, f"{since}; from the books, open minutes included")]
     if found.energy_j.value:
-        said.append(_said("CO2e", found.location_g, words.mass, "location-based, at the grid's newest figures"))
+        said.append(_said("CO2e", found.location_g, words.mass, f"{since}; location-based, at the grid's newest figures"))
     if found.measured is not None:
-        said.append(Said("Measured", words.percent(found.measured), note="of its energy; the rest is a model's answer"))
+        said.append(_measured(found.measured, since))
     return said
+
+
+def _measured(part: float, since: str) -> Said:
+    how = "every joule was read from a sensor" if part == 1 else "of its energy; the rest is a model's answer"
+    return Said("Measured", words.percent(part), note=f"{how}; {since}")
 
 
 def _said(name: str, value: Quantity, show: Callable[[float], str], note: str) -> Said:
     return Said(name, show(value.value), words.interval(value, show), note)
 
 
-def _live_tiles(snapshot: Snapshot, mine: list[Workload]) -> list[Said]:
+def _live_tiles(snapshot: Snapshot, mine: list[Workload], since: str) -> list[Said]:
     whole_uj = sum(uj for (w, *_), uj in snapshot.energy_uj.items() if w in set(mine))
-    said = [Said("Energy", words.energy(whole_uj / UJ_PER_J), note="since the agent began, or since it was seen")]
+    said = [Said("Energy", words.energy(whole_uj / UJ_PER_J), note=since)]
     grams = [snapshot.emissions_g[w] for w in mine if w in snapshot.emissions_g]
     if grams:
-        said.append(Said("CO2e", words.mass(sum(grams)), note="location-based, as first priced"))
+        said.append(Said("CO2e", words.mass(sum(grams)), note=f"location-based, as first priced; {since}"))
     measured_uj = sum(uj for (w, _, method, _), uj in snapshot.energy_uj.items() if w in set(mine) and method != "estimated")
     if whole_uj:
-        said.append(Said("Measured", words.percent(measured_uj / whole_uj), note="of its energy; the rest is a model's answer"))
+        said.append(_measured(measured_uj / whole_uj, since))
     return said
 
 

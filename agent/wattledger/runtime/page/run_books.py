@@ -9,7 +9,7 @@ from wattledger.core.units import UJ_PER_J
 from wattledger.runtime.page.books import SLOT_S, Amount, Place, Reader, is_agents, numbers_of, reading
 from wattledger.runtime.page.figures import energy_j, measured
 from wattledger.runtime.page.history import Reading
-from wattledger.runtime.page.priced import Rules, emitted_g, slots
+from wattledger.runtime.page.priced import Rules, lists, priced
 from wattledger.runtime.page.runs import reads_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ class DeviceSum(NamedTuple):
 
 
 class Booked(NamedTuple):
-    """``since_s``: of facts recorded from then on.  ``work``: prompt, cached and generated tokens, requests.  ``alone``: these
+    """``end_s``: when it ended, or the end of the last minute in which it had energy, or now, if that is not over.  ``since_s``: of
+    facts recorded from then on.  ``work``: prompt, cached and generated tokens, requests.  ``alone``: these
     books know of no other run of its job."""
 
     job: str
@@ -79,16 +80,16 @@ def booked(place: Place, name: str, now_s: int, rules: Rules) -> Booked | None:
         work = _work(books, numbers, keys)
         grid, since_s = books.facts("intensity"), books.since_s()
         ends = [f for known in books.facts("run") if isinstance(f := known.fact, RunFact) and f.run == name and f.what == "ended"]
-    start_s, end_s = min(a.start_s for a in whole), max(a.start_s + a.length_s for a in whole)
+    start_s = min(a.start_s for a in whole)
+    end_s = min(max(a.start_s + a.length_s for a in whole), max(start_s, now_s))
     if ends:
         end_s = min(end_s, max(start_s + 1, int(max(f.at_ms for f in ends) / 1000)))
-    under = slots(slotted, grid, now_s, rules)
-    parts, length_s = reads_of(whole), max(1, end_s - start_s)
-    energy = energy_j(parts, length_s)
+    sums, under = priced(slotted, lists(slotted, grid, now_s, rules))
     names = min(key.job for key in keys), _distinct(keys, lambda k: k.model), _labels(keys), _distinct(keys, lambda k: k.host)
     return Booked(
-        *names, _distinct(keys, lambda k: k.meter), start_s, end_s, bool(ends), energy, emitted_g(under, energy, length_s),
-        measured(parts), _devices(whole, length_s), _minutes(by_minute, under), work, tuple(under), since_s, alone,
+        *names, _distinct(keys, lambda k: k.meter), start_s, end_s, bool(ends), sums.energy_j(shared=True),
+        sums.emissions_g("operational", shared=True), measured(reads_of(whole)), _devices(whole, sums.used_s),
+        _minutes(by_minute, under), work, under, since_s, alone,
     )  # fmt: skip
 
 
@@ -118,7 +119,7 @@ def _work(books: Reader, numbers: Sequence[tuple[int, int]], keys: set[Key]) -> 
     return tuple(done)
 
 
-def _devices(amounts: Sequence[Amount], length_s: float) -> tuple[DeviceSum, ...]:
+def _devices(amounts: Sequence[Amount], used_s: float) -> tuple[DeviceSum, ...]:
     found: dict[tuple[str, str, str, str], list[Amount]] = {}
     for amount in amounts:
         key = amount.key
@@ -126,7 +127,7 @@ def _devices(amounts: Sequence[Amount], length_s: float) -> tuple[DeviceSum, ...
     sums = []
     for names, of in found.items():
         held_uj = sum(a.energy_uj for a in of if a.key.use == "held")
-        sums.append(DeviceSum(*names, energy_j(reads_of(of), length_s), held_uj / UJ_PER_J))
+        sums.append(DeviceSum(*names, energy_j(reads_of(of), used_s), held_uj / UJ_PER_J))
     return tuple(sorted(sums, key=lambda each: (-each.energy_j.value, each.device)))
 
 

@@ -1,19 +1,23 @@
 """The newest runs of the books: who, when, what they came to."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
-from wattledger.core.facts import Key, Known, RunFact
+from wattledger.core.facts import Key, RunFact
 from wattledger.core.uncertainty import Quantity
 from wattledger.runtime.page.books import SLOT_S, Amount, Place, Reader, is_agents, numbers_of, reading
-from wattledger.runtime.page.figures import Read, energy_j
-from wattledger.runtime.page.priced import Rules, emitted_g, slots
+from wattledger.runtime.page.figures import Read
+from wattledger.runtime.page.priced import Rules, lists, priced
+
+if TYPE_CHECKING:
+    from wattledger.accounting.report_slots import Lists
 
 NEWEST = 20
 
 
 class Run(NamedTuple):
-    """One run.  ``start_s`` and ``end_s`` are the first and the last minute (a run that was told to have ended: its end);
-    ``energy_j`` with its interval, ``location_g`` at the grid's newest figures; ``None``: not known."""
+    """One run.  ``start_s`` is its first minute, ``end_s`` the end of its last, or now, if that is not over (a run that was told
+    to have ended: its end); ``energy_j`` with its interval, ``location_g`` at the grid's newest figures; ``None``: not known."""
 
     id: str
     job: str
@@ -38,7 +42,7 @@ def newest(place: Place, now_s: int, rules: Rules, most: int = NEWEST) -> Runs:
     with reading(place.folder) as books:
         ends = {f.run: f for known in books.facts("run") if isinstance(f := known.fact, RunFact) and f.run and f.what == "ended"}
         spans = _spans(books)
-        last_s = {run: ends[run].at_ms / 1000 if run in ends else spans[run][1] for run in {*spans, *ends}}
+        last_s = {run: ends[run].at_ms / 1000 if run in ends else min(spans[run][1], now_s) for run in {*spans, *ends}}
         chosen = sorted(last_s, key=lambda run: (-last_s[run], run))[:most]
         keys = [key for run in chosen if run in spans for key in spans[run][2]]
         found: dict[str, list[Amount]] = {}
@@ -47,8 +51,8 @@ def newest(place: Place, now_s: int, rules: Rules, most: int = NEWEST) -> Runs:
                 found.setdefault(amount.key.run, []).append(amount)
         grid = books.facts("intensity")
         since_s = books.since_s()
-    runs = [_run(run, ends.get(run), found.get(run, []), last_s[run]) for run in chosen]
-    return Runs(tuple(_priced(run, found.get(run.id, []), grid, now_s, rules) for run in runs), since_s)
+    prices = lists([amount for of in found.values() for amount in of], grid, now_s, rules) if found else {}
+    return Runs(tuple(_run(run, ends.get(run), found.get(run, []), last_s[run], prices=prices) for run in chosen), since_s)
 
 
 def _spans(books: Reader) -> dict[str, tuple[float, float, set[Key]]]:
@@ -70,23 +74,18 @@ def _of(amounts: list[Amount], keys: set[Key]) -> list[Amount]:
     return [amount for amount in amounts if amount.key in keys]
 
 
-def _run(run: str, end: RunFact | None, amounts: list[Amount], last_s: float) -> Run:
+def _run(run: str, end: RunFact | None, amounts: list[Amount], last_s: float, *, prices: "Mapping[str, Lists]") -> Run:
     first = max((a.key for a in amounts), key=lambda key: (bool(key.model), key.job), default=None)
     said: RunFact | Key | None = end or first
     names = (said.job, said.model, said.labels) if said is not None else ("", "", ())
     start_s = min((float(a.start_s) for a in amounts), default=None)
-    length_s = max(1.0, last_s - start_s) if start_s is not None else 1.0
-    energy = energy_j(reads_of(amounts), length_s) if amounts else None
-    if energy is None and end is not None and end.energy_uj is not None:
+    energy, location_g = None, None
+    if amounts:
+        sums = priced(amounts, prices, apart=False).sums
+        energy, location_g = sums.energy_j(shared=True), sums.emissions_g("operational", shared=True)
+    elif end is not None and end.energy_uj is not None:
         energy = Quantity(*(end.energy_uj / 1e6,) * 3)
-    return Run(run, *names, start_s, last_s, end is not None, energy, None)
-
-
-def _priced(run: Run, amounts: list[Amount], grid: list[Known], now_s: int, rules: Rules) -> Run:
-    if not amounts or run.energy_j is None or run.start_s is None:
-        return run
-    under = slots(amounts, grid, now_s, rules)
-    return run._replace(location_g=emitted_g(under, run.energy_j, int(max(1.0, run.end_s - run.start_s))))
+    return Run(run, *names, start_s, max(last_s, start_s or 0.0), end is not None, energy, location_g)
 
 
 def reads_of(amounts: list[Amount]) -> list[Read]:

@@ -8,6 +8,7 @@ from wattledger.core.totals import DeviceKey, Snapshot
 from wattledger.core.units import NS_PER_S
 
 DAY_S = 86_400
+LITTLE_S = 3_600
 
 
 class Sums(NamedTuple):
@@ -61,8 +62,9 @@ class Today:
         self._began = _day_s(started), NOTHING, started.wall_ns / NS_PER_S
 
     def look(self, at: Instant, snapshot: Snapshot) -> None:
-        """To be asked about once a second: at the first time after midnight the day begins anew."""
-        if _day_s(at) > self._began[0]:
+        """To be asked about once a second: at the first time after midnight the day begins anew; where the clock is set back over
+        midnight by little, it does not, by much, it does."""
+        if _day_s(at) > self._began[0] or at.wall_ns < (self._began[0] - LITTLE_S) * NS_PER_S:
             self._began = _day_s(at), sums_of(snapshot), at.wall_ns / NS_PER_S
 
     def so_far(self, snapshot: Snapshot) -> tuple[Sums, float]:
