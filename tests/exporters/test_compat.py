@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
 from wattledger.core.model import IDLE, UNATTRIBUTED, Condition, Device, Factor, Instant, Workload
-from wattledger.core.totals import Snapshot, State, Totals, powered
+from wattledger.core.totals import Growth, Snapshot, State, Totals, powered
 from wattledger_exporters.compat import FAMILIES, Compat
 from wattledger_exporters.prometheus import OPENMETRICS, TEXT
 
@@ -50,10 +50,15 @@ def totals(times: int) -> Totals:
     return found
 
 
+def grown(before: Snapshot, now: Snapshot, elapsed_ns: int) -> Snapshot:
+    """All devices grew in that time."""
+    return powered(now, dict.fromkeys(now.devices, Growth(before, now, elapsed_ns)))
+
+
 @pytest.fixture
 def seen() -> Snapshot:
     grid = Factor("grid", "US-CAMX", 360.0, "gCO2e/kWh", "direct", "eGRID", "2022", "annual-average", 1.1)
-    return powered(totals(1).snapshot(State()), totals(3).snapshot(State(grid)), 2 * 10**9)
+    return grown(totals(1).snapshot(State()), totals(3).snapshot(State(grid)), 2 * 10**9)
 
 
 Samples = dict[str, list[tuple[dict[str, str], float]]]
@@ -178,9 +183,14 @@ def test_before_two_cells_are_closed_there_is_energy_and_no_power(seen: Snapshot
 def test_what_has_ended_between_two_cells_takes_no_power_from_another() -> None:
     before, after = totals(1), totals(3)
     after.retire([RED])
-    found = powered(before.snapshot(State()), after.snapshot(State()), 10**9)
+    found = grown(before.snapshot(State()), after.snapshot(State()), 10**9)
     assert RED not in {who for who, _, _ in found.share_uw}
     assert all(uw >= 0 for uw in found.share_uw.values())
+
+
+def test_a_series_that_ended_and_came_again_draws_no_less_than_nothing() -> None:
+    before, after = totals(5), totals(3)
+    assert min(grown(before.snapshot(State()), after.snapshot(State()), 10**9).share_uw.values()) == 0
 
 
 @pytest.mark.parametrize("names", [",".join(FAMILIES), *FAMILIES])

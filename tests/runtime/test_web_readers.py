@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from wattledger.runtime.web.pages import text
-from wattledger.runtime.web.readers import OPEN, Policy, Readers, in_groups, is_named, is_partial, owner
+from wattledger.runtime.web.readers import OPEN, Policy, Readers, in_groups, is_named, is_partial, own_names, owner
 from wattledger.runtime.web.server import Web
 
 TABLE = """\
@@ -183,6 +183,13 @@ def test_a_connection_that_is_gone_is_nobodys() -> None:
 ])  # fmt: skip
 def test_a_name_that_is_not_ours_was_made_to_point_here(host: str, ours: bool) -> None:
     assert is_named(host, {"gpu-7"}) is ours
+
+
+def test_the_names_that_stand_beside_ours_in_the_hosts_file_are_ours() -> None:
+    """Debian's installer writes the full name at 127.0.1.1, so that it is asked for over the loopback."""
+    hosts = "127.0.0.1 localhost\n127.0.1.1\tgpu-7.Example.org gpu-7 # of old: gpu-8\n\n10.0.0.9 gpu-9 gpu-70\n#\n::1\n"
+    assert own_names("GPU-7", hosts) == {"gpu-7", "gpu-7.example.org"}
+    assert own_names("gpu-8", hosts) == {"gpu-8"}
 
 
 class Reader(NamedTuple):

@@ -37,7 +37,7 @@ class Readers:
 
     def __init__(self, policy: Policy, is_operator: Callable[[int], bool], procfs: str = "/proc") -> None:
         self._policy, self._is_operator, self._procfs = policy, is_operator, procfs
-        self._names = {socket.gethostname().lower()}
+        self._names = own_names(socket.gethostname(), _text(Path("/etc/hosts")))
         self._strangers = {NOBODY} if is_partial(_text(Path(procfs, "self", "uid_map"))) else set()
 
     def admits(self, path: str, connection: socket.socket) -> bool:
@@ -67,6 +67,16 @@ class Readers:
         tables = (table, table.with_name("tcp6"))  # one that listens for both has IPv4 in IPv6's table
         found = [uid for each in tables if server is not None and (uid := owner(_text(each), client, server)) is not None]
         return found[0] if found else None if table.exists() else 0
+
+
+def own_names(host: str, hosts: str) -> set[str]:
+    """This machine's names: the kernel's, and those beside it in ``/etc/hosts`` (Debian has the full name at 127.0.1.1)."""
+    found = {host.lower()}
+    for line in hosts.splitlines():
+        _, *names = line.partition("#")[0].lower().split() or [""]
+        if host.lower() in names:
+            found.update(names)
+    return found
 
 
 def is_named(host: str, names: Collection[str]) -> bool:
