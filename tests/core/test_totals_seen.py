@@ -4,8 +4,9 @@ import pytest
 from tests.core.made import CPU, GPU, RIVAL, TREE, at, factor
 from tests.core.test_catalog import rows
 
-from wattledger.core.model import RETIRED, Condition, Factor, Work
-from wattledger.core.totals import State, Totals, led_in
+from wattledger.core.model import RETIRED, Batch, Condition, Factor, Work
+from wattledger.core.pipeline import Pipeline
+from wattledger.core.totals import Growth, State, Totals, led_in, powered
 
 KWH_UJ = 3_600_000_000_000
 TARIFF = Factor("tariff", "", 0.30, "EUR/kWh", "", "[tariff]", "", "", 1.0)
@@ -111,3 +112,30 @@ def test_what_has_ended_is_no_increase_of_another_series() -> None:
     found = totals.snapshot(State())
     assert [name for name in named if rows(f"wattledger_{name}_total", found)] == []
     assert [float(value) for _, value in rows("wattledger_retired_energy_joules_total", found)] == [5e-6]
+
+
+def test_the_power_of_a_share_is_its_growth_while_its_device_grew_last() -> None:
+    """A BMC's energy comes by the ten seconds: a second's difference would be nothing, or ten times too much."""
+    totals = Totals()
+    snapshots = []
+    for mine_uj, others_uj, bmc_uj in ((1, 10, 0), (5, 30, 0), (9, 20, 40_000_000)):
+        totals.energy_uj = {
+            (TREE, GPU.id, "counter", "active"): mine_uj * 1_000_000, (RIVAL, GPU.id, "counter", "held"): others_uj * 1_000_000,
+            (TREE, "rest", "counter", "active"): bmc_uj, (TREE, "never grown", "counter", "active"): 7,
+        }  # fmt: skip
+        snapshots.append(totals.snapshot(State()))
+    first, second, third = snapshots
+    growths = {GPU.id: Growth(second, third, 1_000_000_000), "rest": Growth(first, third, 10_000_000_000)}
+    assert powered(third, growths).share_uw == {
+        (TREE, GPU.id, "active"): 4_000_000,
+        (RIVAL, GPU.id, "held"): 0,  # its series was moved meanwhile: no share is negative
+        (TREE, "rest", "active"): 4_000_000,
+    }
+
+
+def test_a_condition_is_looked_at_and_moves_no_joule() -> None:
+    pipeline = Pipeline()
+    pipeline.step(Batch(at(0), True, (Condition(GPU.id, at(0), 40_000, 700_000_000),)))
+    pipeline.step(Batch(at(1), True, (Condition(GPU.id, at(1), 41_000),)))
+    assert pipeline.totals.conditions == {GPU.id: Condition(GPU.id, at(1), 41_000)}
+    assert pipeline.totals.device_energy_uj == {}
