@@ -29,7 +29,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(AllocationFact, keys, *[counts] * 7, st.booleans(), texts, texts, counts, counts, counts),
     st.builds(
         RunFact, st.just("began"), texts, texts, counts, run=texts, job=texts, clock_offset_ms=st.none() | counts,
-        energy_uj=st.none() | counts,
+        energy_uj=st.none() | counts, reserved=st.lists(st.tuples(texts, counts), max_size=2).map(tuple),
     ),
 )  # fmt: skip
 

@@ -261,4 +261,4 @@ def test_a_denied_environment_is_a_note_and_no_failure() -> None:
         finally:
             os.seteuid(0)
         assert set(meter.claims()) == {("pid:100", "cgroup")}
-        assert any("CAP_SYS_PTRACE" in note for note in meter.source.notes)
+        assert any("it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, both" in note for note in meter.source.notes)

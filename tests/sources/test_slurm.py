@@ -125,7 +125,10 @@ def _unreadable(node: Node) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr == ""
     labels = (("slurm_job_id", "7"), ("user", ME))
-    words = "slurm: the environment of job 7 may not be read, so its name is unknown; it takes CAP_SYS_PTRACE"
+    words = (
+        "slurm: the environment of job 7 may not be read, so its name is unknown; it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH,"
+        " both"
+    )
     assert done.stdout == f"{[Workload('', None, labels)]} {words}\n['usable', 'denied']\n"
 
 

@@ -44,6 +44,10 @@ NAMES = {kind: name for name, kind in KINDS.items()}
 REQUIRED = {"key": ("meter", "host"), **{n: tuple(f for f in k._fields if f not in k._field_defaults) for n, k in KINDS.items()}}
 
 
+# What taking a text apart may raise where it is no fact: infinities, depth and lists where names should be among it.
+NONSENSE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
 class BadBody(ValueError):
     """The text is not a fact.  The message is one line: what is wrong with it."""
 
@@ -95,7 +99,7 @@ def decode_key(found: Mapping[str, Any]) -> KeyBody:
     """A parsed ``key`` body.  Raises BadBody."""
     try:
         return KeyBody(int(found["number"]), _made(Key, found, "key"), int(found["recorded_s"]))
-    except (KeyError, TypeError, ValueError) as wrong:
+    except NONSENSE as wrong:
         raise BadBody(f"not a key: {wrong!r}") from None
 
 
@@ -104,15 +108,15 @@ def decode(found: Mapping[str, Any], fact_id: str, keys: Mapping[int, Key]) -> K
     name = found.get("fact")
     if name == "withdrawal":
         return None
-    if name not in KINDS:
-        raise BadBody(f"no fact is called {name!r}")
+    if not isinstance(name, str) or name not in KINDS:
+        raise BadBody(f"no fact is called {repr(name)[:60]}")
     try:
         given = dict(found)
         if name in KEYED:
             given["key"] = keys[int(found["key"])]
         fact = _made(KINDS[name], given, str(name))
         return Known(fact_id, int(found["recorded_s"]), fact, str(found.get("corrects", "")), str(found.get("because", "")))
-    except (KeyError, TypeError, ValueError) as wrong:
+    except NONSENSE as wrong:
         raise BadBody(f"not a fact of kind {name}: {wrong!r}") from None
 
 

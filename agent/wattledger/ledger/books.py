@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from wattledger.core.facts import ContractFact, Known
 from wattledger.ledger import books_files, compaction, lake
-from wattledger.ledger.body import BadBody, day_of, decode
+from wattledger.ledger.body import NONSENSE, day_of, decode
 from wattledger.ledger.books_files import File
 from wattledger.ledger.chain import link
 from wattledger.ledger.columns import COLUMNS, FIRST_COLUMNS, KEY_COLUMNS, KEYED, Rows
@@ -203,7 +203,7 @@ class Books:
                 continue
             try:
                 known = decode(json.loads(body), fact_id, {})
-            except (BadBody, ValueError) as wrong:
+            except NONSENSE as wrong:
                 raise LedgerError(f"fact {fact_id}: {wrong}: run `wattledger ledger verify`") from None
             if known is not None:
                 yield known
@@ -254,7 +254,7 @@ def _open_rows(folder: Path) -> list[tuple[Any, ...]]:
                 raise LedgerError(f"{folder}: {changed}: run `wattledger ledger verify`")
             try:
                 found.append(rows.row(row.seq, row.body))
-            except (ValueError, KeyError, TypeError) as wrong:
+            except NONSENSE as wrong:
                 raise LedgerError(f"{folder}: row {row.seq} is no fact ({wrong}): run `wattledger ledger verify`") from None
         return found
     finally:

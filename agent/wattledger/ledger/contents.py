@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wattledger.ledger.body import day_of
+from wattledger.ledger.body import NONSENSE, day_of
 from wattledger.ledger.columns import COLUMNS, DAY_S, Rows
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.manifest import Manifest, manifests
@@ -130,7 +130,7 @@ def _find_open(folder: Path, writer: str, seq: int) -> tuple[Any, ...] | None:
             if row.seq == seq or '"fact":"key"' in row.body:
                 try:
                     found = rows.row(row.seq, row.body)
-                except (ValueError, KeyError, TypeError):
+                except NONSENSE:
                     raise LedgerError(f"{folder}: fact {writer}:{row.seq} is damaged: run `wattledger ledger verify`") from None
         return found
     finally:

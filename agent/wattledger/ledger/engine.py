@@ -39,4 +39,4 @@ def told(what: str) -> Iterator[None]:
         yield
     except (duckdb.Error, RuntimeError, UnicodeError, OverflowError, MemoryError) as wrong:
         why = str(wrong).strip().partition("\n")[0][:300] or type(wrong).__name__
-        raise LedgerError(f"{what}: {why}") from None
+        raise LedgerError(f"{what}: {''.join(sign if sign.isprintable() else '?' for sign in why)}") from None

@@ -11,6 +11,7 @@ from wattledger.ledger.manifest import manifests
 from wattledger.ledger.parquet import Where, write_rows
 from wattledger.ledger.segments import stage, sync
 from wattledger.ledger.store import OPEN, Store
+from wattledger.ledger.store_schema import is_there
 
 FORMS = ("csv", "jsonl", "parquet")
 
@@ -42,7 +43,7 @@ def _files(folders: Sequence[Path], work: Path) -> tuple[list[Path], tuple[str, 
     missing: dict[tuple[str, int], str] = {}
     for folder in folders:
         opened = ("", 0)
-        if (folder / OPEN).exists():
+        if is_there(folder / OPEN):
             store = Store.open(folder, readonly=True)
             try:
                 with store.frozen():

@@ -7,7 +7,7 @@ from contextlib import closing
 from itertools import groupby, islice
 from typing import Any
 
-from wattledger.ledger.body import day_of
+from wattledger.ledger.body import NONSENSE, day_of
 from wattledger.ledger.columns import DAY_S
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.manifest import Segment
@@ -45,7 +45,7 @@ class Growing:
                     self._say(plain, found)
                     if stage is not None:
                         stage.add(seq, row.body, plain)
-                except (ValueError, KeyError, TypeError) as wrong:
+                except NONSENSE as wrong:
                     raise self._broken(seq, f"its body is no fact: {wrong!r}") from None
 
     def _say(self, plain: Plain, found: Any) -> None:
@@ -91,7 +91,7 @@ def parse(row: Row) -> Parsed:
     try:
         found = json.loads(row.body)
         return found["recorded_s"] // DAY_S, row, None, found
-    except (ValueError, KeyError, TypeError):
+    except NONSENSE:
         raise LedgerError(f"fact {row.seq} of the open part is none: run `wattledger ledger verify`") from None
 
 

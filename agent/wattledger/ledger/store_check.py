@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wattledger.core.facts import Key
-from wattledger.ledger.body import BadBody, decode, decode_key
+from wattledger.ledger.body import NONSENSE, BadBody, decode, decode_key
 from wattledger.ledger.chain import genesis
 from wattledger.ledger.columns import DAY_S
 from wattledger.ledger.engine import LedgerError
@@ -120,7 +120,7 @@ class _Bodies:
                     self.move_to(recorded)
                 if key not in self.keys:
                     raise BadBody(f"key {int(key)} was not explained before on that day")
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as wrong:
+            except NONSENSE as wrong:
                 return seq, f"its body is no fact: {wrong}"
         return None
 

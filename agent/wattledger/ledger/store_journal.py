@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wattledger.core.facts import AllocationFact, EnergyFact, Key, WorkFact
-from wattledger.ledger.body import BadBody, Keyed, decode_key
+from wattledger.ledger.body import NONSENSE, BadBody, Keyed, decode_key
 
 Amounts = Keyed
 PROCFS = Path("/proc")
@@ -76,7 +76,7 @@ def read(body: str, keys: Mapping[int, Key]) -> list[Amounts]:
         return facts + [_allocation(said[number], rest) for number, *rest in found.get("allocation", ())]
     except KeyError as wrong:
         raise BadBody(f"{wrong} is missing") from None
-    except (TypeError, ValueError) as wrong:
+    except NONSENSE as wrong:
         raise BadBody(str(wrong)) from None
 
 
@@ -159,7 +159,7 @@ def _parsed(body: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
         int(found["day"])
-    except (KeyError, TypeError, ValueError) as wrong:
+    except NONSENSE as wrong:
         raise BadBody(f"not a journal: {wrong!r}") from None
     return dict(found)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from wattledger.core.facts import Key, Known
 from wattledger.ledger import store_journal as journals
-from wattledger.ledger.body import BadBody, decode, decode_key
+from wattledger.ledger.body import NONSENSE, BadBody, decode, decode_key
 from wattledger.ledger.columns import DAY_S
 from wattledger.ledger.engine import LedgerError
 from wattledger.ledger.store_schema import KEY_ROWS, told
@@ -75,7 +75,7 @@ def at(db: sqlite3.Connection, seq: int) -> Head:
     for found, body, digest in db.execute(ROWS, (seq - 1, seq)):
         try:
             return Head(found, digest, int(json.loads(body)["recorded_s"]))
-        except (KeyError, TypeError, ValueError):
+        except NONSENSE:
             raise LedgerError(f"row {seq} of the books is damaged: `wattledger ledger verify` says what is still good") from None
     return Head(0, b"", 0)
 
@@ -148,5 +148,5 @@ def facts(db: sqlite3.Connection, path: Path, name: str, kinds: Collection[str] 
                 known = decode(found, fact_id, keys)
                 reason = str(found.get("because", found.get("reason", "")))
                 yield known or Withdrawal(fact_id, found["recorded_s"], found["corrects"], reason)
-        except (BadBody, KeyError, TypeError, ValueError) as wrong:
+        except NONSENSE as wrong:
             raise LedgerError(f"{path}: row {seq} is damaged: {wrong!s:.120}") from None

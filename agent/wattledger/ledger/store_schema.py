@@ -51,7 +51,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
     """A connection to a database file, made where it is not there.  Raises LedgerError."""
     if sqlite3.sqlite_version_info < OLDEST:
         raise LedgerError(f"the books need SQLite 3.31 or newer, this Python has {sqlite3.sqlite_version}: use another Python")
-    if readonly and not _exists(path):
+    if readonly and not is_there(path):
         raise LedgerError(f"{path.parent}: no books are kept here")
     mode = "mode=ro" if readonly else "mode=rwc"
     try:
@@ -169,7 +169,8 @@ def _step(db: sqlite3.Connection, steps: Sequence[str]) -> None:
             db.execute("ROLLBACK")
 
 
-def _exists(path: Path) -> bool:
+def is_there(path: Path) -> bool:
+    """Whether there is such a file.  Raises LedgerError where its folder is closed to us (``Path.exists`` raises then)."""
     try:
         return path.exists()
     except OSError as wrong:

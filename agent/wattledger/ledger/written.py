@@ -19,6 +19,7 @@ from wattledger.ledger.written_files import Record, records
 UG_PER_G = 1_000_000
 WH_PER_MWH = 1_000_000
 G_PER_KWH_OF_LB_PER_MWH = Decimal("0.45359237")  # the pound's definition; MWh against kWh takes the thousand of kg against g
+MOST_COUNT = 10**18
 MOST_G_PER_KWH = 3000  # no power station burns so badly: a slip of the unit
 WRITTEN = "written"  # the provider of residual mixes; who published them is said in `version`
 
@@ -157,7 +158,8 @@ def _number(value: Any) -> Decimal:
 
 def _count(value: Any) -> int:
     number = _number(value)
-    if number != int(number) or number > 10**18:
+    # The size first: an exponent of six digits would take minutes to become an int.
+    if number > MOST_COUNT or number != int(number):
         raise Mistake("expected a whole number")
     return int(number)
 
@@ -172,7 +174,7 @@ def _scaled(value: Any, factor: Decimal | int, most: Decimal | int) -> int:
 
 def _volume(value: Any) -> int:
     wh = _number(value) * WH_PER_MWH
-    if wh != int(wh) or wh > 10**18:
+    if wh > MOST_COUNT or wh != int(wh):
         raise Mistake("expected a volume in MWh, to the watt-hour")
     return int(wh)
 

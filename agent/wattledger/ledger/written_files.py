@@ -41,7 +41,7 @@ def records(path: Path, kinds: Mapping[str, Sequence[str]]) -> list[Record]:
 def _toml(path: Path, text: str, kinds: Mapping[str, Sequence[str]]) -> Iterator[Record]:
     try:
         found = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as wrong:
+    except (ValueError, RecursionError, ArithmeticError) as wrong:
         at = re.search(r"line (\d+)", str(wrong))
         raise LedgerError(f"{path}:{at[1] if at else 1}: not TOML: {wrong}") from None
     places = _places(text)
@@ -78,7 +78,7 @@ def _lines(path: Path, text: str, kinds: Mapping[str, Sequence[str]]) -> Iterato
             continue
         try:
             found = json.loads(line, parse_float=Decimal)
-        except (ValueError, RecursionError) as wrong:
+        except (ValueError, RecursionError, ArithmeticError) as wrong:
             raise LedgerError(f"{path}:{number}: not JSON (one object a line): {wrong}") from None
         if not isinstance(found, dict) or not isinstance(found.get("fact"), str):
             raise LedgerError(f"{path}:{number}: each line is an object that says its kind: \"fact\": {' or '.join(kinds)}")

@@ -11,13 +11,20 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from types import UnionType
+from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from wattledger.core.model import Batch, Device, Instant, Sample, Workload
 
 SCHEMA = "wattledger.capture/1"
 TYPES: dict[str, Any] = {kind.__name__: kind for kind in get_args(Sample)}
+MOST_BYTES = 1 << 30  # unpacked; an hour of a busy node is a twentieth of it
+LONGEST_LINE = 64 << 20
+SHOWN = 200  # characters of what is wrong
+T = TypeVar("T", bound=NamedTuple)
 INSTANTS = ("at", "learnt_at", "scheduled", "first_token", "end")
 
 
@@ -82,35 +89,46 @@ class Recorder:
 def load(path: Path) -> Capture:
     """Read a capture.  Raises CaptureError with one line for anything that is not one."""
     try:
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            lines = file.read().splitlines()
-        if not lines:
-            raise CaptureError(f"{path} is empty")
-        header = json.loads(lines[0])
-        if header.get("schema") != SCHEMA:
-            raise CaptureError(f"{path}: not a {SCHEMA} file (its first line says {header.get('schema')!r})")
-        devices: dict[str, Device] = {}
-        return Capture(header, [_batch(json.loads(line), devices) for line in lines[1:]])
+        with gzip.open(path, "rb") as file:
+            lines = _lines(path, file)
+            first = next(lines, None)
+            if first is None:
+                raise CaptureError(f"{path} is empty")
+            header = json.loads(first)
+            if header.get("schema") != SCHEMA:
+                raise CaptureError(f"{path}: not a {SCHEMA} file (its first line says {repr(header.get('schema'))[:SHOWN]})")
+            devices: dict[str, Device] = {}
+            return Capture(header, [_batch(json.loads(line), devices) for line in lines])
     except FileNotFoundError:
         raise CaptureError(f"no capture at {path}") from None
     except gzip.BadGzipFile:
         raise CaptureError(f"{path} is not a wattledger capture (`wattledger run --record FILE` makes one)") from None
     except (OSError, EOFError, zlib.error) as failure:
-        raise CaptureError(f"cannot read the capture {path}: {failure}") from failure
+        raise CaptureError(f"cannot read the capture {path}: {str(failure)[:SHOWN]}") from failure
     except CaptureError:
         raise
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as failure:
-        raise CaptureError(f"{path}: damaged or not a capture ({failure})") from failure
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as failure:
+        raise CaptureError(f"{path}: damaged or not a capture ({ascii(str(failure))[1:-1][:SHOWN]})") from failure
+
+
+def _lines(path: Path, file: gzip.GzipFile) -> Iterator[bytes]:
+    """A file of a few kilobytes may unpack to gigabytes: bounded line by line, and in all."""
+    left = MOST_BYTES
+    while line := file.readline(LONGEST_LINE):
+        left -= len(line)
+        if len(line) == LONGEST_LINE or left < 0:
+            raise CaptureError(f"{path}: not read: over {MOST_BYTES >> 20} MiB unpacked, or a line of {LONGEST_LINE >> 20} MiB")
+        yield line
 
 
 def _batch(row: Mapping[str, Any], devices: dict[str, Device]) -> Batch:
     samples = []
     for name, *fields in row["s"]:
         if name == "Device":
-            devices[fields[0]] = Device(*fields)
+            devices[fields[0]] = _checked(Device(*fields))
         else:
             samples.append(_sample(name, fields, devices))
-    return Batch(Instant(*row["at"]), row["full"], tuple(samples))
+    return _checked(Batch(_checked(Instant(*row["at"])), row["full"], tuple(samples)))
 
 
 def _sample(name: str, fields: list[Any], devices: Mapping[str, Device]) -> Sample:
@@ -123,8 +141,35 @@ def _sample(name: str, fields: list[Any], devices: Mapping[str, Device]) -> Samp
         if field == "device":
             named[field] = devices[value]
         elif field in INSTANTS and value is not None:
-            named[field] = Instant(*value)
+            named[field] = _checked(Instant(*value))
         elif field in ("workload", "within") and value is not None:
-            named[field] = Workload(value[0], value[1], tuple((k, v) for k, v in value[2]))
-    sample: Sample = kind(**named)
+            named[field] = _checked(Workload(value[0], value[1], tuple((str(k), str(v)) for k, v in value[2])))
+    sample: Sample = _checked(kind(**named))
     return sample
+
+
+def _checked(found: T) -> T:
+    """Each field is of its own kind: who steps a pipeline with it must not fall over a word where a count should be."""
+    for value, kinds in zip(found, _kinds_of(type(found)), strict=True):
+        of = type(value)  # exactly: a bool is an int to isinstance
+        if of not in kinds or (of is float and not isfinite(value)):
+            raise ValueError(f"{type(found).__name__} holds a {type(value).__name__} or a number where none may be")
+    return found
+
+
+@cache
+def _kinds_of(named: type) -> tuple[frozenset[type], ...]:
+    """What each field of a noun may be."""
+    return tuple(frozenset(_plain(hint)) for hint in get_type_hints(named).values())
+
+
+def _plain(hint: Any) -> Iterator[type]:
+    """``int | None`` → int, NoneType; a Literal → str; a float may be written without a point."""
+    if get_origin(hint) is Literal:
+        yield str
+    elif get_origin(hint) in (Union, UnionType):
+        for part in get_args(hint):
+            yield from _plain(part)
+    else:
+        yield get_origin(hint) or hint
+        yield from [int] if hint is float else []

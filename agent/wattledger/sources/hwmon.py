@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from wattledger.core.model import Device, EnergyCounter, Fault, Finding, Kind, PowerGauge, Sample
 from wattledger.core.ports import Host, Now, Source, SourceGone
+from wattledger.sources._linux.files import is_number
 
 NAME = "hwmon"
 APART = "(parts)"
@@ -115,6 +116,8 @@ class Hwmon:
         device, at = channel.device, now()
         try:
             value = int(os.pread(fd, 32, 0))
+            if channel.is_energy and value < 0:
+                raise ValueError
         except OSError as error:
             gone = error.errno in GONE
             if gone:
@@ -195,7 +198,7 @@ class _Fill(NamedTuple):
         """amd_energy numbers cores through all sockets, in order and equally many on each."""
         cores = sum(label.startswith("Ecore") for label in self.labels)
         sockets = sum(label.startswith("Esocket") for label in self.labels)
-        return int(core) * sockets // cores if core.isdigit() and cores else 0
+        return int(core) * sockets // cores if is_number(core) and cores else 0
 
 
 def _judge(path: Path, stem: str, name: str, *, label: str, fill: _Fill, rapl: bool) -> Channel | Unread:
@@ -263,4 +266,4 @@ def _text(path: Path) -> str | None:
 
 def _number(path: Path) -> int:
     found = _text(path) or ""
-    return int(found) if found.isascii() and found.isdigit() else 0
+    return int(found) if is_number(found) else 0

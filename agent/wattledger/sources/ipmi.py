@@ -21,6 +21,7 @@ from wattledger.core.ports import Host, Now, Source, SourceFailed, SourceGone
 NAME = "ipmi"
 DEFAULT = "ipmitool dcmi power reading"
 TIMEOUT_S = 5.0
+MOST_W = 10_000_000  # no machine draws more
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"  # where distributions put ipmitool, and services' paths may leave out
 REMOTE = {"-H", "-h", "--hostname"}  # the BMC is asked over the network: no local device is needed
 TOOLS = {"ipmitool", "ipmi-dcmi"}
@@ -88,9 +89,10 @@ def power_uw(printed: str) -> int:
     found = _POWER.search(printed)
     if found is None:
         raise SourceFailed(f"{NAME}: the command printed no power reading")
-    power = round(float(found[1]) * 1e6)
+    watts = float(found[1])
+    power = round(watts * 1e6) if watts <= MOST_W else 0
     if not power:
-        raise SourceFailed(f"{NAME}: the BMC reads 0 W, which nothing that runs draws")
+        raise SourceFailed(f"{NAME}: the BMC reads {watts:g} W, which nothing that runs draws")
     return power
 
 

@@ -19,6 +19,7 @@ NAME = "jetson"
 
 # Ten times a second: a reading costs a transfer on the I2C bus, and the chip averages meanwhile.
 POLL_NS = 100_000_000
+MOST_UW = 1_000_000_000_000  # a megawatt: such a number is none that a monitor measured
 
 # The whole input.  "POM_5V_IN measures the overall 5V input": do not add the others to it (rbonghi/jetson_stats#51).
 TOTALS = ("VDD_IN", "POM_5V_IN")
@@ -167,6 +168,8 @@ class JetsonSource:
             return [Fault(NAME, device.id, at, f"{device.id}: not a number in its file", False)]
         # Millivolts times milliamperes; a small negative current is the offset of an unloaded shunt.
         power_uw = max(0, values[0] * values[1]) if len(values) == 2 else values[0]
+        if not 0 <= power_uw <= MOST_UW:
+            return [Fault(NAME, device.id, at, f"{device.id}: more or less than a board can draw in its file", False)]
         return [PowerGauge(device, at, power_uw)]
 
     def _use(self, at: Instant) -> list[Sample]:

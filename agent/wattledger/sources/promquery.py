@@ -18,6 +18,8 @@ from wattledger.core.ports import Host, Now, Request, Source, SourceFailed, Sour
 
 NAME = "promquery"
 STALE_PERIODS = 3
+LEAST_W, MOST_W = 1e-6, 1e7  # a microwatt is the least that we count in, and no machine draws ten megawatts
+LATEST_S = 1e11  # of a time; the year 5138
 LIMIT_BYTES = 1_000_000
 
 
@@ -89,11 +91,13 @@ def ask(host: Host, back_s: float) -> tuple[int, int]:
     if len(found.values) != 1:
         raise SourceFailed(_not_one(len(found.values), back_s))
     told_s, watts = found.values[0]
-    if watts <= 0:
+    if not LEAST_W <= watts <= MOST_W:
         raise SourceFailed(f"{NAME}: the query gives {watts:g} W, which nothing that runs draws")
     if not found.scalar:
         stamps = _query(host, f"timestamp({query})", back_s).values
         told_s = stamps[0][1] if len(stamps) == 1 else told_s
+    if abs(told_s) > LATEST_S:
+        raise SourceFailed(f"{NAME}: the sample's time ({told_s:g} s) is none")
     return round(watts * 1e6), round(told_s * 1e9)
 
 
@@ -115,7 +119,7 @@ def _query(host: Host, query: str, back_s: float) -> Answer:
         kind, result = data["resultType"], data["result"]
         pairs = [result] if kind == "scalar" else [series["value"] for series in result]
         values = [(float(at), float(value)) for at, value in pairs]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, LookupError, TypeError, RecursionError, OverflowError):
         raise SourceFailed(f"{NAME}: the answer is not that of a Prometheus server to an instant query") from None
     if not all(math.isfinite(number) for pair in values for number in pair):
         raise SourceFailed(f"{NAME}: the query gives a value that is no number")

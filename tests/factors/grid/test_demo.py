@@ -4,8 +4,8 @@ import pytest
 
 from wattledger.core.ports import GridPlace, no_fetch
 from wattledger.factors.grid import demo
-from wattledger.runtime.config import Config, Value, load
-from wattledger.runtime.grid.providers import DEMO, DEMO_ORIGIN, open_providers
+from wattledger.runtime.config import DEMO_ORIGIN, Config, Value, load
+from wattledger.runtime.grid.providers import DEMO, open_providers
 
 PLACE = GridPlace({}, no_fetch, lambda _: None)
 NOON_S = 1_767_225_600 + 12 * 3_600

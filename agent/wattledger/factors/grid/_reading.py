@@ -21,6 +21,7 @@ MOST_G_PER_KWH = 5_000  # nothing that burns anything gives more; beyond it a un
 UG_PER_G = 1_000_000
 TIMEOUT_S = 20.0  # of one answer; they come from far away, and the refresher has a thread of its own
 DAY_S = 86_400
+LONGEST = 200  # characters of a version
 DENIED = (401, 403)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -208,10 +209,15 @@ def _fact(series: Series, slot: Slot) -> IntensityFact:
         series.provider,
         series.signal,
         series.boundary,
-        slot.version,
+        plain(slot.version),
         slot.estimated,
         slot.forecast,
     )
+
+
+def plain(said: str) -> str:
+    """Text on one line, and not endless."""
+    return "".join(c for c in said if c.isprintable())[:LONGEST]
 
 
 def whole(start_s: int, end_s: int, step_s: int) -> tuple[int, int]:

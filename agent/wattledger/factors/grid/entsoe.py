@@ -6,6 +6,7 @@ is not told in full is left out.  No more than 400 questions a minute, else ten 
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from wattledger.core.facts import IntensityFact, Signal
@@ -21,6 +22,7 @@ URL = "https://web-api.tp.entsoe.eu"
 HOUR_S = 3_600
 REFERENCE_S = 24 * HOUR_S  # what an hour's completeness is judged by
 LONGEST_S = 365 * 24 * HOUR_S  # of one question
+MOST_POINTS = 50 * LONGEST_S // 900  # of one answer: a few bytes of XML can stand for a year of quarters
 RESOLUTIONS_S = {"PT15M": 900, "PT30M": 1800, "PT60M": HOUR_S, "PT1H": HOUR_S}
 
 FUELS: Mapping[str, mix.Fuel] = {
@@ -130,18 +132,23 @@ def hours(body: bytes, domain: str) -> Amounts:
     if _name(root) != "GL_MarketDocument":
         raise SourceFailed(f"{NAME}: the answer is no generation document: its form has changed")
     parts: dict[tuple[int, str], dict[int, Decimal]] = {}
-    unread = 0
+    unread, left = 0, MOST_POINTS
     for series in _all(root, "TimeSeries"):
         if _text(series, "outBiddingZone_Domain.mRID"):
             continue  # water pumped up: use, not generation
         reading.same(NAME, "area", _text(series, "inBiddingZone_Domain.mRID"), domain)
         try:
-            for at_s, length_s, amount in list(_points(series)):
-                hour_s = at_s // HOUR_S * HOUR_S
-                parts.setdefault((hour_s, _type(series)), {})[at_s] = amount * length_s / HOUR_S
-                parts[hour_s, _type(series)].setdefault(-length_s, Decimal(0))
+            fuel, points = _type(series), list(islice(_points(series), left + 1))
         except reading.Unreadable:
             unread += 1
+            continue
+        left -= len(points)
+        if left < 0:
+            raise SourceFailed(f"{NAME}: the answer tells more values than a year has: not used")
+        for at_s, length_s, amount in points:
+            hour = parts.setdefault((at_s // HOUR_S * HOUR_S, fuel), {})
+            hour[at_s] = amount * length_s / HOUR_S
+            hour.setdefault(-length_s, Decimal(0))
     if unread and not parts:
         raise SourceFailed(f"{NAME}: none of the {unread} series of {domain} can be used: their form has changed")
     return {key: sum(told.values(), Decimal(0)) for key, told in parts.items() if _is_whole(told)}
@@ -158,7 +165,7 @@ def _points(series: "Element") -> Iterator[tuple[int, int, Decimal]]:
     repeats = _text(series, "curveType") == "A03"
     for period in _all(series, "Period"):
         length_s = RESOLUTIONS_S.get(_text(period, "resolution"), 0)
-        (interval,) = _all(period, "timeInterval") or [period]
+        interval = next(iter(_all(period, "timeInterval")), period)
         start_s, end_s = (reading.epoch_s(_text(interval, edge)) for edge in ("start", "end"))
         if not length_s or start_s % length_s or not 0 < end_s - start_s <= LONGEST_S:
             raise reading.Unreadable("not in quarters, halves or hours")

@@ -106,8 +106,8 @@ def _rows_of_csv(path: str) -> list[dict[str, object]]:
 def _fact(row: Mapping[str, object]) -> IntensityFact:
     start_s, end_s = (_time_s(row[edge], edge) for edge in ("start", "end"))
     zone = str(row["zone"] or "").strip()
-    if not zone or end_s <= start_s:
-        raise reading.Unreadable("it names no zone" if not zone else "it ends before it starts")
+    if not zone or zone != reading.plain(zone) or end_s <= start_s:
+        raise reading.Unreadable("it names no zone" if end_s > start_s else "it ends before it starts")
     try:
         ug_per_kwh = reading.ug_per_kwh(row["g_per_kwh"])
     except reading.Unreadable as wrong:
@@ -121,7 +121,7 @@ def _fact(row: Mapping[str, object]) -> IntensityFact:
         NAME,
         "marginal" if signal == "marginal" else "average",
         _one_of(row, "boundary", BOUNDARIES),
-        str(row.get("version") or "").strip(),
+        reading.plain(str(row.get("version") or "").strip()),
         _one_of(row, "estimated", (*NO, *YES)) in YES,
     )
 

@@ -193,7 +193,9 @@ def _address(said: Mapping[str, Said]) -> str:
     if host.count(":") == 1 or "]:" in host:
         host, _, beside = host.rpartition(":")
         told = told if told is not None else beside
-    port = str(told) if isinstance(told, int | str) and str(told).isdigit() else "80" if scheme == "http" else "443"
+    port = str(told) if isinstance(told, int | str) else ""
+    if not (port.isascii() and port.isdigit() and len(port) < 6):
+        port = "80" if scheme == "http" else "443"
     return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from wattledger.core.ports import Host
 
+MOST_CPUS = 8_192  # the kernel's own limit (CONFIG_NR_CPUS): a range beyond it is none, and would fill the memory
+
 
 def read_text(path: str) -> str | None:
     try:
@@ -14,13 +16,18 @@ def read_text(path: str) -> str | None:
 
 
 def parse_cpus(text: str) -> frozenset[int]:
-    """``0-3,8`` as a set."""
+    """``0-3,8`` as a set; what is no number or range is passed over."""
     cpus: set[int] = set()
-    for part in text.strip().split(","):
-        first, _, last = part.partition("-")
-        if first.strip().isdigit():
-            cpus.update(range(int(first), int(last or first) + 1))
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        if is_number(first) and is_number(last or first):
+            cpus.update(range(int(first), min(int(last or first) + 1, MOST_CPUS)))
     return frozenset(cpus)
+
+
+def is_number(text: str) -> bool:
+    """Digits as the kernel prints them, and no more than a 64-bit number has (``isdigit`` alone takes superscripts, too)."""
+    return text.isascii() and text.isdigit() and len(text) <= 20
 
 
 class Mount(NamedTuple):

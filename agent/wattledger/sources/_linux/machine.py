@@ -3,7 +3,7 @@
 import os
 from typing import NamedTuple
 
-from wattledger.core.ports import SourceGone
+from wattledger.core.ports import SourceFailed, SourceGone
 
 TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
 STAT_BYTES = 65_536  # the cpu lines of some 800 CPUs; the kernel builds the whole file however much is asked for
@@ -61,8 +61,11 @@ class Machine:
         for line in os.pread(self._fds[1], 256, 0).split(b"\n")[:4]:
             name, _, value = line.partition(b":")
             fields[name] = value
-        free = fields.get(b"MemAvailable") or fields[b"MemFree"]  # MemAvailable is missing before Linux 3.14
-        return Memory(_bytes(fields[b"MemTotal"]), _bytes(free))
+        try:
+            free = fields.get(b"MemAvailable") or fields[b"MemFree"]  # MemAvailable is missing before Linux 3.14
+            return Memory(_bytes(fields[b"MemTotal"]), _bytes(free))
+        except (LookupError, ValueError):
+            raise SourceFailed("reading meminfo of procfs failed: it does not say how much memory there is") from None
 
 
 def _bytes(kib: bytes) -> int:

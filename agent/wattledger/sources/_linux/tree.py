@@ -22,11 +22,14 @@ class Stat(NamedTuple):
 
 
 def parse_stat(text: bytes) -> Stat | None:
-    """Fields are counted from the last ``)``: a command's name may hold spaces and brackets.  Cut short: ``None``."""
+    """Fields are counted from the last ``)``: a command's name may hold spaces and brackets.  ``None``: cut short, no numbers."""
     field = text[text.rfind(b")") + 2 :].split()
     if len(field) < 20:
         return None
-    return Stat(int(field[1]), int(field[11]) + int(field[12]), int(field[13]) + int(field[14]), int(field[19]))
+    try:
+        return Stat(int(field[1]), int(field[11]) + int(field[12]), int(field[13]) + int(field[14]), int(field[19]))
+    except ValueError:
+        return None
 
 
 def read_file(path: str) -> bytes | None:

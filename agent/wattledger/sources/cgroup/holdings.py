@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from wattledger.sources._linux.files import parse_cpus, read_text
+from wattledger.sources._linux.files import is_number, parse_cpus, read_text
 from wattledger.sources.cgroup.groups import Group
 from wattledger.sources.cgroup.hierarchy import Hierarchy, View
 
@@ -70,7 +70,7 @@ class Reservations:
         else:
             quota = (read_text(f"{folder}/cpu.cfs_quota_us") or "-1").strip()
             period = (read_text(f"{folder}/cpu.cfs_period_us") or "100000").strip()
-        return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) else 0.0
+        return int(quota) / int(period) if is_number(quota) and is_number(period) and int(period) else 0.0
 
 
 def parts(limits: Mapping[Group, Limits], cpus: int) -> dict[str, float]:

@@ -6,6 +6,7 @@ processes is dear, so it is done when an endpoint is first seen and when it has 
 """
 
 import os
+import re
 import socket
 import struct
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from wattledger.sources.engines.places import is_ip
 from wattledger.sources.engines.processes import PROXIES, look, pids, root_of
 
 LISTEN = "0A"
+IN_HEX = re.compile("[0-9a-fA-F]{32}")  # an address in if_inet6
 LOOPBACK = ("127.0.0.1", "::1")
 ANY = ("0.0.0.0", "::")
 
@@ -79,7 +81,8 @@ def _network(folder: str) -> str:
         return ""
 
 
-def _behind(procfs: str, place: tuple[str, str], ip: str, port: int) -> Owner:
+def _behind(procfs: str, place: tuple[str, str], ip: str, port: int, *, follow: bool = True) -> Owner:
+    """``follow``: whether a proxy's words are: once, for anybody may call a process so, and have it lead to itself."""
     folder, network = place
     there = [one for one in listening(folder) if one.port == port and (one.ip == ip or one.ip in ANY)]
     if not there:
@@ -90,7 +93,7 @@ def _behind(procfs: str, place: tuple[str, str], ip: str, port: int) -> Owner:
     if process is None:
         why = f"the process behind port {port} cannot be seen: run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
         return Owner(inode=best.inode, why=why)
-    if process.name in PROXIES:
+    if process.name in PROXIES and follow:
         return _behind_proxy(procfs, process.words, port)
     return Owner(root_of(procfs, pid), pid, process.start, best.inode)
 
@@ -99,10 +102,10 @@ def _behind_proxy(procfs: str, words: tuple[str, ...], port: int) -> Owner:
     """Docker publishes a port through a process of its own, whose words say where it leads."""
     said = dict(pairwise(words))
     ip, inner = said.get("-container-ip", ""), said.get("-container-port", "")
-    place = network_of(procfs, ip) if ip and inner.isdigit() else None
+    place = network_of(procfs, ip) if ip and re.fullmatch("[0-9]{1,5}", inner) else None
     if place is None or not place[1]:
         return Owner(why=f"port {port} leads into a container that cannot be seen: run as root or give the container's own address")
-    return _behind(procfs, place, ip, int(inner))
+    return _behind(procfs, place, ip, int(inner), follow=False)
 
 
 def holder(procfs: str, inode: str, network: str = "") -> int:
@@ -169,7 +172,7 @@ def own_addresses(folder: str) -> set[str]:
             found.add(last)
     for line in _lines(f"{folder}/if_inet6"):
         word = line.split()
-        if word and len(word[0]) == 32:
+        if word and IN_HEX.fullmatch(word[0]):
             found.add(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(word[0])))
     return found
 

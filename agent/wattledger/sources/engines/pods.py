@@ -11,11 +11,13 @@ from typing import Any
 from wattledger.core.ports import Host, Request, SourceFailed
 from wattledger.sources.engines.known import ENGINES
 from wattledger.sources.engines.places import NAME, Place, is_ip
+from wattledger.sources.engines.reading import plain
 
 OURS, THEIRS = "wattledger.io/", "prometheus.io/"
 MODEL = f"{OURS}model"
 AUTO = "auto"
 MOST_BYTES = 64_000_000
+MOST_PATH = 1_000  # characters; whoever may annotate a pod may write a novel
 
 
 class PodList:
@@ -73,11 +75,13 @@ def _place(item: Mapping[str, Any]) -> Place | None:
     port = str(notes.get(f"{OURS}port") or notes.get(f"{THEIRS}port") or "")
     usual = ENGINES[engine].path if engine in ENGINES else "/metrics"
     path = str(notes.get(f"{OURS}path") or (notes.get(f"{THEIRS}path") if not engine or engine == AUTO else "") or usual)
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+    if not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65_536):
+        return None
+    if len(path) > MOST_PATH or not path.isprintable() or not path.isascii():
         return None
     host = f"[{ip}]" if ":" in ip else ip
     url = f"http://{host}:{port}/{path.lstrip('/')}"
-    return Place("" if engine == AUTO else engine, url, str(notes.get(MODEL) or ""), "pod" if engine else "scraped")
+    return Place("" if engine == AUTO else engine, url, plain(str(notes.get(MODEL) or "")), "pod" if engine else "scraped")
 
 
 def _mapping(found: object) -> Mapping[str, Any]:

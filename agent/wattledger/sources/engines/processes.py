@@ -42,9 +42,13 @@ def look(procfs: str, pid: int) -> Process | None:
     field = tail.split()
     if len(field) < 20:
         return None
+    try:
+        parent, session, start = int(field[1]), int(field[3]), int(field[19])
+    except ValueError:
+        return None
     name = head.partition(b"(")[2].decode("utf-8", "replace")
     words = tuple(word.decode("utf-8", "replace") for word in (line or b"").split(b"\0") if word)
-    return Process(pid, int(field[1]), int(field[3]), int(field[19]), name, words)
+    return Process(pid, parent, session, start, name, words)
 
 
 def started(procfs: str, pid: int) -> int | None:

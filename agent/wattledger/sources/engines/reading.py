@@ -14,7 +14,8 @@ from wattledger.sources.engines.exposition import Exposition, Series
 MODEL_LABELS = ("model_name", "model")
 REPLICA_LABELS = ("engine", "dp_rank")
 RANK_LABELS = ("tp_rank", "pp_rank", "moe_ep_rank", "ep_rank", "rank")
-MOST = 2**62  # a counter beyond this is a mistake, and would overflow the books
+MOST = 2**53  # a counter is a float, which counts no further by ones; and what its growth sums to would overflow the books
+NAME_CHARS = 256
 
 Key = tuple[str, str]  # model, replica
 
@@ -114,7 +115,7 @@ def _figure(name: str, series: Iterable[Series]) -> Figure:
     believed: dict[tuple[Key, frozenset[tuple[str, str]]], tuple[tuple[str, ...], float]] = {}
     ranks: set[tuple[str, ...]] = set()
     for labels, value in series:
-        model = next((labels[word] for word in MODEL_LABELS if word in labels), "")
+        model = plain(next((labels[word] for word in MODEL_LABELS if word in labels), ""))
         replica = ",".join(labels[word] for word in REPLICA_LABELS if word in labels)
         rank = tuple(labels.get(word, "").zfill(6) for word in RANK_LABELS)
         ranks.add(rank)
@@ -130,6 +131,11 @@ def _figure(name: str, series: Iterable[Series]) -> Figure:
             bad[key[0]] = f"{name} is {'negative' if value < 0 else 'not a number' if math.isnan(value) else 'too large'}: no count"
         else:
             by[key] = by.get(key, 0) + count
+    sums: dict[str, int] = {}
+    for (model, _), count in by.items():
+        sums[model] = sums.get(model, 0) + count
+    bad |= {model: f"{name} is too large: no count" for model, total in sums.items() if total >= MOST}
+    by = {key: count for key, count in by.items() if key[0] not in bad}
     named = {model for model, _ in by if model}
     odd: tuple[str, ...] = ()
     if named and any(not model for model, _ in by):
@@ -137,6 +143,11 @@ def _figure(name: str, series: Iterable[Series]) -> Figure:
         by = {key: count for key, count in by.items() if key[0]}
         odd = (f"{name} is told with and without a model: what has none was left out",)
     return Figure(name, by, bad, odd, max(1, len(ranks)))
+
+
+def plain(name: str) -> str:
+    """A model's name on one line, and not endless: it becomes a label."""
+    return "".join(c for c in name if c.isprintable())[:NAME_CHARS]
 
 
 def whole(value: float) -> int | None:

@@ -10,7 +10,7 @@ from wattledger.sources.engines.known import ENGINES, recognise
 from wattledger.sources.engines.listeners import Owner, owner
 from wattledger.sources.engines.places import NAME, Place
 from wattledger.sources.engines.processes import started
-from wattledger.sources.engines.reading import About, Engine, Reading
+from wattledger.sources.engines.reading import About, Engine, Reading, plain
 from wattledger.sources.engines.steady import Steady, Total
 
 LIMIT_BYTES = 8_000_000
@@ -152,7 +152,8 @@ class Scrape:
         self._about = About()
         if self._engine is not None and self._engine.about_path:
             try:
-                self._about = self._engine.about(self._fetch(self.place.beside(self._engine.about_path)))
+                said = self._engine.about(self._fetch(self.place.beside(self._engine.about_path)))
+                self._about = About(plain(said.model), plain(said.version))
             except (SourceFailed, *NONSENSE):
                 self._about = About()  # it does well without
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from wattledger.sources._linux.files import is_number
+
 RESOURCES = ("nvidia.com/", "gpu.nvidia.com")
 
 _UUID = re.compile(r"(?:GPU|MIG)-[0-9A-Za-z/-]+")
@@ -67,5 +69,5 @@ def _listed(folder: str) -> Iterator[Gpu]:
             continue
         minor, uuid = said.get("Device Minor", ""), said.get("GPU UUID", "")
         # An excluded GPU is not listed by NVML, and so has no index.
-        if minor.isdigit() and _UUID.fullmatch(uuid) and "Yes" not in (said.get("GPU Excluded"), said.get("Blacklisted")):
+        if is_number(minor) and _UUID.fullmatch(uuid) and "Yes" not in (said.get("GPU Excluded"), said.get("Blacklisted")):
             yield Gpu(bus.rjust(16, "0"), int(minor), uuid)

@@ -13,7 +13,7 @@ from wattledger.sources.kubernetes.names import Container, Pod
 
 _POD = re.compile(r"([^_]+)_([^_]+)_([0-9a-f-]+)")
 _LINK = re.compile(r"([^_]+)_([^_]+)_([^_]+)-([0-9a-f]{64})\.log")
-_TARGET = re.compile(r"/[^_/]+_[^_/]+_([0-9a-f-]+)/[^/]+/([0-9]+)\.log$")
+_TARGET = re.compile(r"/[^_/]+_[^_/]+_([0-9a-f-]+)/[^/]+/([0-9]{1,9})\.log$")
 
 Listed = tuple[list[Pod], list[Container]]
 

@@ -71,7 +71,9 @@ def _workload(pod: Pod, container: Container | None = None) -> Workload:
     labels = {"k8s_namespace_name": pod.namespace, "k8s_pod_name": pod.name, "k8s_pod_uid": pod.uid, "run_id": pod.run_id}
     if container is not None:
         labels |= {"k8s_container_name": container.name, "container_id": container.id}
-    return Workload(pod.job, pod.model, tuple(sorted((key, value) for key, value in labels.items() if value)))
+    # A folder's name, or a reply that is not a kubelet's, may hold anything.
+    shown = ((key, said_name(value)) for key, value in labels.items())
+    return Workload(said_name(pod.job), pod.model, tuple(sorted((key, value) for key, value in shown if value)))
 
 
 def said_name(text: object) -> str:

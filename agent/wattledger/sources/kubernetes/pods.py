@@ -13,6 +13,8 @@ from wattledger.sources.kubernetes.logs import Listed
 from wattledger.sources.kubernetes.names import Container, Pod, said_name
 
 MOST_BYTES = 64_000_000
+MOST_CORES = 100_000  # of a container; JSON's numbers may be infinite, or none
+MOST_ATTEMPTS = 1 << 31
 JOB_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 SAID_JOB, SAID_MODEL = "wattledger.io/job", "wattledger.io/model"
 STATIC_UID = "kubernetes.io/config.hash"  # a static pod's control groups carry this, whatever uid its mirror has
@@ -65,7 +67,7 @@ def parse(url: str, body: bytes) -> Listed:
     """A PodList's pods and containers."""
     try:
         items = json.loads(body)["items"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise SourceFailed(f"kubernetes: {url}: the reply is not a list of pods") from None
     pods: list[Pod] = []
     containers: list[Container] = []
@@ -106,15 +108,19 @@ def _containers(item: Mapping[str, Any], uid: str) -> Iterator[Container]:
             wanted = _mapping(one.get("allocatedResources")).get("cpu", asked.get(name))
             attempt = one.get("restartCount")
             running = "running" in _mapping(one.get("state"))
-            yield Container(match[1], uid, name, attempt if isinstance(attempt, int) else 0, cores(wanted) if running else 0.0)
+            if not isinstance(attempt, int) or not 0 <= attempt < MOST_ATTEMPTS:
+                attempt = 0
+            yield Container(match[1], uid, name, attempt, cores(wanted) if running else 0.0)
 
 
 def cores(quantity: object) -> float:
-    """``500m``, ``2``, ``0.5``, ``1e3m``, or a number; 0 (nothing is reserved) where nothing was asked for."""
+    """``500m``, ``2``, ``0.5``, ``1e3m``, or a number; 0 (nothing is reserved) where nothing, or nonsense, was asked for."""
+    found: int | float = 0
     if isinstance(quantity, int | float):
-        return float(quantity)
-    match = _QUANTITY.fullmatch(quantity.strip()) if isinstance(quantity, str) else None
-    return float(match[1] + match[2]) * _SCALE[match[3]] if match else 0.0
+        found = quantity
+    elif match := _QUANTITY.fullmatch(quantity.strip()) if isinstance(quantity, str) else None:
+        found = float(match[1] + match[2]) * _SCALE[match[3]]
+    return float(found) if 0 < found <= MOST_CORES else 0.0
 
 
 def _mapping(found: object) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ def parse(text: str) -> dict[str, dict[int, float]]:
     for line in LINE.finditer(text):
         labels = dict(LABEL.findall(line["labels"]))
         instance, value = labels.get("GPU_I_ID", ""), _number(line["value"])
-        if instance.isascii() and instance.isdigit() and value is not None:
+        if instance.isascii() and instance.isdigit() and len(instance) < 10 and value is not None:
             found.setdefault(labels.get("UUID", ""), {})[int(instance)] = min(1.0, max(0.0, value))
     return found
 

@@ -95,8 +95,8 @@ class Procfs:
             return ()
         try:
             return list(self._read(now))
-        except (OSError, ValueError, KeyError) as error:
-            raise SourceFailed(f"procfs: reading {self._host.procfs} failed: {error!r}") from error
+        except (OSError, ValueError, LookupError) as error:
+            raise SourceFailed(f"procfs: reading {self._host.procfs} failed: {repr(error)[:200]}") from error
 
     def _read(self, now: Now) -> Iterator[Sample]:
         at = now()

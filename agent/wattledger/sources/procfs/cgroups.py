@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from wattledger.core.ports import Host
-from wattledger.sources._linux.files import mounts, parse_cpus, read_text
+from wattledger.sources._linux.files import is_number, mounts, parse_cpus, read_text
 
 NO_LIMIT_BYTES = 1 << 60  # v1 writes "no limit" as the largest page-aligned integer
 
@@ -93,7 +93,8 @@ def _quota(groups: dict[str, Group]) -> tuple[float, tuple[str, bool] | None]:
         else:
             quota = (read_text(f"{folder}/cpu.cfs_quota_us") or "-1").strip()
             period = (read_text(f"{folder}/cpu.cfs_period_us") or "100000").strip()
-        if quota.isdigit() and period.isdigit() and int(period) and int(quota) / int(period) < tightest:
+        sound = is_number(quota) and is_number(period) and int(quota) and int(period)
+        if sound and int(quota) / int(period) < tightest:
             tightest, where = int(quota) / int(period), folder
     if group is None or not where:
         return math.inf, None
@@ -118,7 +119,7 @@ def _memory_limit(group: Group | None) -> tuple[int, Group | None]:
         return tightest, binds
     for folder in group.upwards():
         text = (read_text(f"{folder}/{'memory.max' if group.v2 else 'memory.limit_in_bytes'}") or "").strip()
-        if text.isdigit() and int(text) < tightest:
+        if is_number(text) and int(text) < tightest:
             tightest, binds = int(text), group._replace(folder=folder)
     return tightest, binds
 
@@ -141,7 +142,7 @@ def usage_ns(usage: tuple[str, bool]) -> int | None:
 def memory_used(group: Group) -> int | None:
     """Bytes in use by a group without its inactive file cache, which the kernel would give back at once."""
     text = read_text(f"{group.folder}/{'memory.current' if group.v2 else 'memory.usage_in_bytes'}")
-    if text is None or not text.strip().isdigit():
+    if text is None or not is_number(text.strip()):
         return None
     key_wanted = "inactive_file" if group.v2 else "total_inactive_file"
     for line in (read_text(f"{group.folder}/memory.stat") or "").splitlines():

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from wattledger.core.model import Device, EnergyCounter, Fault, Sample
 from wattledger.core.ports import Host, Now, SourceGone
+from wattledger.sources._linux.files import parse_cpus
 from wattledger.sources.rapl.zones import Place, cpu_of, device_at, dies_share_a_register, number, scan, text
 
 DOMAINS = {
@@ -32,7 +33,8 @@ GONE = (errno.ENODEV, errno.ENXIO, errno.EBADF)
 _SYSCALL = {"x86_64": 298, "aarch64": 241}
 _ATTR_SIZE = 64  # PERF_ATTR_SIZE_VER0: enough to count, and every kernel takes it
 _CLOEXEC = 8
-_CONFIG = re.compile(r"event=(0x[0-9a-f]+)")
+_CONFIG = re.compile(r"event=(0x[0-9a-f]{1,16})")
+_SCALE = re.compile(r"[0-9]{1,20}(\.[0-9]{1,60})?([eE]-?[0-9]{1,2})?")
 
 
 class Event(NamedTuple):
@@ -131,30 +133,29 @@ def events(host: Host) -> Iterator[Event]:
     for number_of_cpu, socket, die in _mask(host, text(f"{base}/cpumask") or "", per_socket=per_socket):
         for name, domain in DOMAINS.items():
             config = _CONFIG.fullmatch(text(f"{base}/events/{name}") or "")
-            scale = text(f"{base}/events/{name}.scale")
-            if config is None or not scale or text(f"{base}/events/{name}.unit") not in (None, "Joules"):
+            uj = _uj(text(f"{base}/events/{name}.scale") or "")
+            if config is None or uj is None or text(f"{base}/events/{name}.unit") not in (None, "Joules"):
                 continue
             place = Place(socket, None if domain == "psys" else die, domain)
             device = device_at(place, cpu.model, cap_uw=caps_uw.get(place.device_id))
-            yield Event(name, device, pmu_type, int(config[1], 16), number_of_cpu, Fraction(scale) * 1_000_000)
+            yield Event(name, device, pmu_type, int(config[1], 16), number_of_cpu, uj)
+
+
+def _uj(scale: str) -> Fraction | None:
+    """What one count is worth, of its worth in joules; ``None`` where that is no number above 0."""
+    return Fraction(scale) * 1_000_000 or None if _SCALE.fullmatch(scale) else None
 
 
 def _mask(host: Host, cpumask: str, *, per_socket: bool) -> Iterator[tuple[int, int, int | None]]:
     """Each cpu of the mask with its socket, and its die where a socket has several registers."""
     places: dict[int, list[tuple[int, int]]] = {}
-    for ordinal, cpu in enumerate(_cpus(cpumask)):
+    for ordinal, cpu in enumerate(sorted(parse_cpus(cpumask))):
         topology = f"{host.sysfs}/devices/system/cpu/cpu{cpu}/topology"
         socket = number(f"{topology}/physical_package_id")
         places.setdefault(ordinal if socket is None else socket, []).append((cpu, number(f"{topology}/die_id") or 0))
     for socket, cpus in sorted(places.items()):
         for cpu, die in cpus[:1] if per_socket else cpus:
             yield cpu, socket, die if len(cpus) > 1 and not per_socket else None
-
-
-def _cpus(mask: str) -> Iterator[int]:
-    for part in filter(None, mask.split(",")):
-        first, _, last = part.partition("-")
-        yield from range(int(first), int(last or first) + 1)
 
 
 def _perf_event_open() -> Callable[[Event], tuple[int, int]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from wattledger.core.model import Condition, Device, EnergyCounter, Fault, Instant, Sample
 from wattledger.core.ports import Now, SourceFailed
-from wattledger.sources.rapl.zones import Zone, limit_uw, text
+from wattledger.sources.rapl.zones import COUNT_BYTES, Zone, limit_uw, text
 
 ASSUMED_CAP_UW = 1_000_000_000  # no socket draws a kilowatt; it only sets how often an unbounded register is read
 LIMITS_NS = 60_000_000_000  # between two looks at the power limits
@@ -44,7 +44,10 @@ class Powercap:
         for fd, device, range_uj, zone in self._open:
             at = now()
             try:
-                samples.append(EnergyCounter(device, at, int(os.pread(fd, 32, 0)), range_uj))
+                count_uj = int(os.pread(fd, COUNT_BYTES, 0))
+                if count_uj < 0:
+                    raise ValueError
+                samples.append(EnergyCounter(device, at, count_uj, range_uj))
             except OSError as error:
                 gone = error.errno in GONE
                 samples.append(Fault(self.name, device.id, at, f"{zone.path}: {error.strerror}", gone))

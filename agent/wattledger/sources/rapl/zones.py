@@ -21,14 +21,16 @@ from typing import NamedTuple
 
 from wattledger.core.model import Device, Kind
 from wattledger.core.ports import Host
+from wattledger.sources._linux.files import is_number
 
+COUNT_BYTES = 32  # of a register's file: a 64-bit number has 20 digits
 REFRESH_NS = 1_000_000  # the register is updated about every millisecond (Hackenberg 2015)
 NO_LIMIT_UW = 4_000_000_000  # firmware's "no limit": the 15-bit field of 1/8 W, all or nearly all ones, 4090 to 4096 W
 SAME_UJ = 500_000  # what 500 W draw in the 1 ms that two copies of one register may be apart
 
 _ZONE = re.compile(r"(intel-rapl(?:-[a-z]+)?):([0-9a-f]+)(:[0-9a-f]+)?")
-_PACKAGE = re.compile(r"package-(\d+)(?:-die-(\d+))?")
-_PSYS = re.compile(r"psys(?:-(\d+))?")
+_PACKAGE = re.compile(r"package-([0-9]{1,9})(?:-die-([0-9]{1,9}))?")
+_PSYS = re.compile(r"psys(?:-([0-9]{1,9}))?")
 _KINDS: Mapping[str, Kind] = {"package": "cpu", "core": "cpu", "uncore": "cpu", "dram": "dram", "psys": "rest"}
 
 
@@ -137,7 +139,7 @@ def text(path: str) -> str | None:
 def number(path: str) -> int | None:
     """A non-negative whole number from a file; None where there is none (``max_power_uw`` may be empty, or fail)."""
     found = text(path)
-    return int(found) if found and found.isascii() and found.isdigit() else None
+    return int(found) if found and is_number(found) else None
 
 
 def _zone(folder: str, model: str) -> Zone | None:
@@ -179,7 +181,8 @@ def _parent(folder: str) -> str:
 def _count(path: str) -> tuple[int | None, int]:
     try:
         with open(path, "rb") as file:
-            return int(file.read()), 0
+            count = int(file.read(COUNT_BYTES))
+            return (count, 0) if count >= 0 else (None, errno.EIO)
     except OSError as error:
         return None, error.errno or errno.EIO
     except ValueError:

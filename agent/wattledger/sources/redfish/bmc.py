@@ -35,7 +35,7 @@ class Bmc:
         body = self._host.fetch(Request(url, headers, auth, trusted if verify else False, limit_bytes=LIMIT_BYTES))
         try:
             found = json.loads(body, parse_float=Decimal)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, ArithmeticError):  # an exponent of twenty digits is no Decimal
             found = None
         if not isinstance(found, dict):
             raise SourceFailed(f"{NAME}: {path} at {self.url} is not Redfish: expected a JSON object")

@@ -14,6 +14,8 @@ MANY = 128  # an HGX board lists each GPU and switch as a chassis: some sixty
 KWH_UJ = 3_600_000_000_000
 J_UJ = 1_000_000
 ABSURD = 10**15  # J, W or kWh
+MOST_UW, MOST_UJ = 10**13, 10**20  # ten megawatts, and what they come to in four months: beyond it the unit is wrong
+LONGEST = 128  # characters of a model's name
 
 # Chassis.ChassisType of what is a part of a machine, not a machine.
 PARTS = {"Component", "Module", "Card", "Zone", "Cartridge", "Drawer"}
@@ -56,7 +58,7 @@ def find(bmc: Bmc, period_ns: int) -> Plan:
         if len(found) < len(powers):
             raise SourceFailed(f"{NAME}: some chassis of {bmc.url} tell energy only and others power only, which do not add up")
     first = chassis[next(iter(found))]
-    model = " ".join(str(first[key]).strip() for key in ("Manufacturer", "Model") if first.get(key)) or "node"
+    model = " ".join(filter(None, (_name(first.get(key)) for key in ("Manufacturer", "Model")))) or "node"
     return Plan(Device(DEVICE_ID, "node", model, "(parts)", period_ns), tuple(found.values()))
 
 
@@ -64,7 +66,7 @@ def _outermost(bmc: Bmc, chassis: Mapping[str, Json], refused: list[str]) -> dic
     """The meters of the chassis that are inside no other; of one without a meter, those of what it contains."""
     inside = {path: _link(_dict(one.get("Links")).get("ContainedBy")) for path, one in chassis.items()}
     roots = [path for path in chassis if inside[path] not in chassis]
-    layer = [path for path in roots if chassis[path].get("ChassisType") not in PARTS] or roots
+    layer = [path for path in roots if _name(chassis[path].get("ChassisType")) not in PARTS] or roots
     found: dict[str, Meter] = {}
     while layer:
         below: list[str] = []
@@ -123,7 +125,10 @@ def reading(resource: Json, meter: Meter) -> int:
             raise SourceFailed(f"{where}: {meter.key} is switched off")
     if not _is_number(value) or value <= 0:
         raise SourceFailed(f"{where}: {meter.key} reads {_brief(value)}: no reading (is the chassis switched off?)")
-    return int(value * unit_uj)
+    found = int(value * unit_uj)
+    if not 0 < found <= (MOST_UJ if meter.counts else MOST_UW):
+        raise SourceFailed(f"{where}: {meter.key} reads {_brief(value)}, which no machine draws")
+    return found
 
 
 def read_at(resource: Json, meter: Meter) -> str | None:
@@ -152,12 +157,17 @@ def _is_number(value: Any) -> TypeGuard[int | Decimal]:
     return isinstance(value, int | Decimal) and not isinstance(value, bool) and -ABSURD < value < ABSURD
 
 
+def _name(value: Any) -> str:
+    """Text on one line, and not endless; empty for what is none."""
+    return "".join(c for c in value if c.isprintable()).strip()[:LONGEST] if isinstance(value, str) else ""
+
+
 def _brief(value: Any) -> str:
     return "null" if value is None else str(value)[:20]
 
 
 def _is_off(resource: Json) -> bool:
-    return _dict(resource.get("Status")).get("State") in OFF
+    return _name(_dict(resource.get("Status")).get("State")) in OFF
 
 
 def _dict(value: Any) -> Json:
