@@ -62,7 +62,6 @@ def sane(config: Config) -> None:
 @example(TOML.replace('"DE"', '"a\\u0000b"').encode())
 @example(b"a = " + b"[" * 5_000)
 @example(TOML.replace("100", "9" * 5_000).encode())
-@pytest.mark.xfail(reason="runtime/config.py lets RecursionError and a plain ValueError of tomllib through", strict=True)
 def test_any_file_is_a_configuration_or_one_line(body: bytes) -> None:
     found = from_file(body)
     if found is not None:
@@ -108,7 +107,6 @@ basic_auth_users:
 @example(b'tls_server_config: {cert_file: "a\\0b", key_file: b}')
 @example(b'basic_auth_users: {"a\\e[31m": x}')
 @example(b"".join(b"a%d: &x%d [*x%d,*x%d]\n" % (n + 1, n + 1, n, n) for n in range(1, 30)).replace(b"*x1", b"1"))
-@pytest.mark.xfail(reason="runtime/web/access.py lets RecursionError, ValueError and TypeError of odd YAML through", strict=True)
 def test_any_web_configuration_is_one_or_one_line_without_a_hash(body: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "web.yml"
@@ -143,7 +141,6 @@ ROWS = (
 @example(ROWS.replace("2026-01-01T00:00+01:00", "0001-01-01T00:00+23:59"), "", "0")
 @example(ROWS, "²-6:0.2", "0")
 @example(ROWS, "0-24:" + "9" * 5_000, "0")
-@pytest.mark.xfail(reason="accounting/tariffs.py lets csv.Error and OverflowError through", strict=True)
 def test_any_tariff_is_prices_or_one_line(rows: str, hours: str, per_kwh: str) -> None:
     found = taken(lambda: tariff(per_kwh, hours, rows=rows), ValueError, own=True)
     if found is None:

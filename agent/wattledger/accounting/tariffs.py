@@ -170,7 +170,10 @@ def _minute(hour: str, minute: str | None, word: str) -> int:
 
 
 def _rows(text: str, currency: str) -> Iterator[Rate]:
-    lines = [(number, row) for number, row in enumerate(csv.reader(text.lstrip("\ufeff").splitlines()), 1) if row]
+    try:
+        lines = [(number, row) for number, row in enumerate(csv.reader(text.lstrip("\ufeff").splitlines()), 1) if row]
+    except csv.Error as wrong:
+        raise ValueError(f"tariff.file: not CSV: {wrong}") from None
     if not lines:
         return
     if [name.strip().lower() for name in lines[0][1]] != ROWS_HEAD:
@@ -200,7 +203,10 @@ def _time(text: str, where: str) -> int:
         raise ValueError(f"{where}: {text!r} has no zone, e.g. Z or +01:00")
     if at.microsecond:
         raise ValueError(f"{where}: {text!r} is not a whole second")
-    return int(at.astimezone(UTC).timestamp())
+    try:
+        return int(at.astimezone(UTC).timestamp())
+    except OverflowError:
+        raise ValueError(f"{where}: {text!r} is out of any calendar") from None
 
 
 def _micro(text: str, where: str) -> int:

@@ -141,8 +141,8 @@ def _from_file(path: Path) -> dict[str, Value]:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as failure:
         raise ConfigError(f"cannot read {path}: {failure}") from failure
-    except tomllib.TOMLDecodeError as failure:
-        raise ConfigError(f"{path} is not TOML: {failure}") from failure
+    except (ValueError, RecursionError) as failure:  # its own, and what it lets through: numbers and brackets without end
+        raise ConfigError(f"{path} is not TOML: {str(failure)[:200]}") from failure
     names = dict(all_keys())
     found = {}
     for name, value in _leaves(tree, ""):

@@ -24,6 +24,7 @@ DEVICE = "wattledger_device_energy_joules_total"
 LABEL = "slurm_job_id"
 TOGETHER = 16  # agents asked at a time
 LOOK_S = 0.5
+MOST_J = 1e18  # a gigawatt for thirty years: beyond is no reading
 # By what a device is divided among its users, where this is not told: the agent's metrics do not say it.
 DIVIDED_BY = {"cpu": "cpu_ns", "dram": "byte_ns", "gpu": "sm_ns"}
 SO_PEERCRED = 17
@@ -105,7 +106,9 @@ def _samples(text: str) -> Iterable[tuple[str, dict[str, str], float]]:
     for line in text.split("\n"):
         if line.startswith((ENERGY, GRAMS, DEVICE)) and (match := _SAMPLE.fullmatch(line)):
             labels = {name: re.sub(r"\\(.)", r"\1", value) for name, value in _PAIR.findall(match[2])}
-            yield match[1], labels, float(match[3])
+            value = float(match[3])
+            if value < MOST_J:
+                yield match[1], labels, value
 
 
 def ask(fetch: Fetch, requests: Sequence[Request], job_id: str, *, gpus_shared: bool = False) -> list[Seen | str]:

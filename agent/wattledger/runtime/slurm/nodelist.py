@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 MOST = 65_536  # nodes; more than any machine has, and a list of a few bytes can name a thousand million
+MOST_DIMENSIONS = 8  # of one name; Slurm itself knows five
 NOBODY = frozenset({"", "none assigned", "(null)", "n/a", "unknown"})
 _RANGE = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?")
 
@@ -18,6 +19,8 @@ def expanded(text: str) -> tuple[str, ...]:
         return ()
     found: list[str] = []
     for part in _parts(text.strip()):
+        if part.count("[") > MOST_DIMENSIONS:
+            raise BadList(f"{part[:40]!r} has more than {MOST_DIMENSIONS} ranges in one name")
         for name in _names(part):
             found.append(name)
             if len(found) > MOST:
@@ -58,8 +61,8 @@ def _numbers(text: str) -> Iterator[str]:
     for word in text.split(","):
         match = _RANGE.fullmatch(word)
         if match is None:
-            raise BadList(f"[{text[:40]}]: expected numbers and ranges of them")
+            raise BadList(f"{text[:40]!r}: expected numbers and ranges of them")
         first, last = match[1], match[2] or match[1]
         if int(last) - int(first) >= MOST:
-            raise BadList(f"[{text[:40]}] names more than {MOST} hosts")
+            raise BadList(f"{text[:40]!r} names more than {MOST} hosts")
         yield from (f"{number:0{len(first)}d}" for number in range(int(first), int(last) + 1))

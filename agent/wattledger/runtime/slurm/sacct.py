@@ -168,9 +168,12 @@ def _time_s(text: str, to_utc: ToUtc) -> int | None:
         return int(word) or None
     try:
         moment = datetime.fromisoformat(word)
-        return int((moment if moment.tzinfo is not None else to_utc(moment)).timestamp())
+        found = int((moment if moment.tzinfo is not None else to_utc(moment)).timestamp())
     except (ValueError, OverflowError):
-        raise ValueError(f"{word[:40]!r} is no time") from None
+        found = -1
+    if found < 0:
+        raise ValueError(f"{word[:40]!r} is no time of a job")
+    return found
 
 
 def _tres(text: str) -> tuple[tuple[str, str], ...]:

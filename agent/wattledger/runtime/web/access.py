@@ -50,6 +50,15 @@ class Access(NamedTuple):
 def load(path: Path) -> Access:
     """Read a web configuration file and what it names.  Raises ConfigError; no message holds a hash or a key."""
     try:
+        return _load(path)
+    except ConfigError:
+        raise
+    except (ValueError, TypeError, RecursionError):  # of YAML that no person writes; what they say may hold a hash
+        _wrong(path, "somewhere", "not understood: a name or a value of an odd kind")
+
+
+def _load(path: Path) -> Access:
+    try:
         words = _parsed(path, path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as failure:
         raise ConfigError(f"agent.web_config: cannot read {path}: {getattr(failure, 'strerror', None) or 'not UTF-8'}") from failure
