@@ -5,7 +5,6 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.fuzz.kit import as_json, bent, bent_bytes, bent_text, fuzzed, is_count, raw, taken, texts

@@ -4,7 +4,6 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.fuzz.kit import bent_bytes, bent_text, fuzzed, is_count, is_label, raw, taken, texts
