@@ -155,3 +155,15 @@ def test_what_a_demo_that_was_killed_left_is_taken_away_by_the_next(tmp_path: Pa
     assert FRESH_S > 1
     assert sorted(folder.name for folder in tmp_path.iterdir()) == ["another", f"{PREFIX}held", f"{PREFIX}young"]
     os.close(lock)
+
+
+def test_a_demo_sends_nothing_to_the_collector_of_a_real_node(tmp_path: Path) -> None:
+    from wattledger.runtime.config import load
+    from wattledger.runtime.node.demo import Stage
+
+    file = tmp_path / "agent.toml"
+    file.write_text("[exporters.otlp]\nenabled = true\n")
+    said = {"by file": load({}, file=str(file)), "by hand": load({"WATTLEDGER_EXPORTERS_OTLP_ENABLED": "true"}, file=str(file))}
+    found = {how: Stage(True).settings(config)["exporters.otlp.enabled"] for how, config in said.items()}
+    assert found == {"by file": False, "by hand": True}
+    assert Stage(False).settings(said["by file"])["exporters.otlp.enabled"] is True

@@ -202,6 +202,7 @@ def test_a_slurm_job_is_named_by_slurm_and_by_nobody_of_another_job(groups: Grou
 def test_without_jobs_control_groups_slurmd_vouches_by_descent(groups: Groups) -> None:
     groups.process(50, ppid=1, name="slurmstepd")
     (groups.proc / "50" / "cmdline").write_text("slurmstepd: [12.0]")
+    (groups.proc / "50" / "status").write_text("Name:\tslurmstepd\nUid:\t0\t0\t0\t0\n")
     groups.process(100, ppid=50)
     groups.process(101, ppid=100)
     groups.process(200, ppid=1)
@@ -220,6 +221,15 @@ def test_without_jobs_control_groups_slurmd_vouches_by_descent(groups: Groups) -
         groups.end(100)
         meter.read()
         assert meter.members() == {"pid:100": None}
+
+
+def test_a_setuid_program_under_slurmstepds_title_vouches_for_nothing(groups: Groups) -> None:
+    """Its folder in /proc is root's; who started it is not."""
+    groups.process(50, ppid=1, name="slurmstepd")
+    (groups.proc / "50" / "cmdline").write_text("slurmstepd: [12.0]")
+    (groups.proc / "50" / "status").write_text("Name:\tslurmstepd\nUid:\t1000\t0\t0\t0\n")
+    groups.process(100, ppid=50)
+    assert stepd_job(str(groups.proc), 100) == ""
 
 
 def _if_root(groups: Groups, *jobs: str) -> list[str]:

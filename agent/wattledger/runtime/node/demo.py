@@ -66,6 +66,8 @@ class Stage:
         tariff = any(name.startswith("tariff.") for name in said)
         own = {name: value for name, value in DEFAULTS.items() if not (tariff and name.startswith("tariff."))}
         own = {name: value for name, value in own.items() if name not in said}
+        if not config.origin("exporters.otlp.enabled").startswith("WATTLEDGER_"):
+            own["exporters.otlp.enabled"] = False  # a file is of a real node, and its collector no place for what is made up
         own |= {**FIXED, "ledger.path": str(self._folder / "ledger"), "agent.state": str(self._folder)}
         return Config({**said, **{name: Value(value, DEMO_ORIGIN) for name, value in own.items()}}, config.warnings)
 

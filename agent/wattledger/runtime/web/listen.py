@@ -13,7 +13,7 @@ def address(listen: str) -> tuple[str, int]:
     """Host (empty: all interfaces) and port of ``HOST:PORT``; an IPv6 host stands in brackets."""
     host, colon, port = listen.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
-    number = int(port) if port.isascii() and port.isdigit() else -1
+    number = int(port) if port.isascii() and port.isdigit() and len(port) < 6 else -1
     if not colon or not 0 <= number <= 65535 or (":" in host and not bracketed):
         raise ConfigError(f"agent.listen = {listen!r}: {WRONG}")
     return host[1:-1] if bracketed else host, number

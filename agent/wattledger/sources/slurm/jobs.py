@@ -24,6 +24,7 @@ MOST_CHARACTERS = 256
 ROOTS = ("freezer/slurm*/uid_*", "*/slurm*/uid_*", "system.slice/*slurmstepd.scope", "unified/system.slice/*slurmstepd.scope")
 _JOB = re.compile(r"job_([0-9]{1,19})")
 _TITLE = re.compile(rb"slurmstepd: \[([0-9]{1,19})\.")
+_REAL_UID = re.compile(rb"^Uid:\s+([0-9]+)", re.MULTILINE)
 
 Environ = Mapping[str, str]
 Steps = tuple[tuple[int, ...], ...]  # the processes of each
@@ -147,11 +148,16 @@ def _word(procfs: str, job_id: str, pids: tuple[int, ...]) -> Word | None:
 
 
 def _is_trusted(folder: str) -> bool:
-    """slurmstepd is root's; anybody else may call a process of his so.  (Or ours, where all of it runs for a trial.)"""
+    """slurmstepd is root's, by its real user too; anybody else may call a process of his so, or start a setuid program under that
+    name.  (Or ours, where all of it runs for a trial.)"""
+    ours = (0, os.geteuid())
     try:
-        return os.stat(folder).st_uid in (0, os.geteuid())
+        if os.stat(folder).st_uid not in ours:
+            return False
     except OSError:
         return False
+    real = _REAL_UID.search(read_bytes(f"{folder}/status"))
+    return real is None or int(real[1]) in ours
 
 
 def _speaks_of(environ: Environ, job_id: str) -> bool:
