@@ -86,18 +86,21 @@ def agent(folder: Path, *, rig: Rig | None = None, config: str = "", env: Mappin
     """Start one with its socket, state and log under ``folder``, on a port of its own; it is stopped, or killed, at the end."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "agent.toml").write_text(config)
+    own = {"WATTLEDGER_AGENT_SOCKET": str(folder / "agent.sock"), "WATTLEDGER_AGENT_STATE": str(folder / "state")}
+    own |= _with_groups(rig).env() if rig is not None else {}
+    with started_as(folder, "--config", str(folder / "agent.toml"), env={**own, **(env or {})}) as started:
+        yield started
+
+
+@contextlib.contextmanager
+def started_as(folder: Path, *words: str, env: Mapping[str, str]) -> Iterator[Agent]:
+    """``wattledger agent`` with these words on a free port, in our environment without its settings, but with ``env``; it runs in
+    ``folder``, where its log is."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("WATTLEDGER_", "OTEL_"))}
-    environ |= {
-        "WATTLEDGER_AGENT_LISTEN": "127.0.0.1:0",
-        "WATTLEDGER_AGENT_SOCKET": str(folder / "agent.sock"),
-        "WATTLEDGER_AGENT_STATE": str(folder / "state"),
-        "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-        **(_with_groups(rig).env() if rig is not None else {}),
-        **(env or {}),
-    }
+    environ |= {"WATTLEDGER_AGENT_LISTEN": "127.0.0.1:0", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **env}
     with (folder / "agent.log").open("wb") as log:
-        command = [sys.executable, "-c", "from wattledger.cli import main; main()", "agent", "--config", str(folder / "agent.toml")]
-        process = subprocess.Popen(command, env=environ, stderr=log, stdout=log)
+        command = [sys.executable, "-c", "from wattledger.cli import main; main()", "agent", *words]
+        process = subprocess.Popen(command, env=environ, cwd=folder, stderr=log, stdout=log)
         started = Agent(process, folder)
         try:
             started.wait()

@@ -2,15 +2,13 @@
 
 import contextlib
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from tests.node.agents import Agent, total
+from tests.node.agents import Agent, started_as, total
 
 from wattledger.core.catalog import CATALOG
 from wattledger.runtime.config import Config, Value
@@ -28,24 +26,10 @@ LATER = {
 @contextlib.contextmanager
 def demo(folder: Path, config: str = "") -> Iterator[Agent]:
     (folder / "agent.toml").write_text(config)
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("WATTLEDGER_", "OTEL_", "XDG_", "STATE_"))}
     (folder / "temp").mkdir()
-    environ = {
-        **kept, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TMPDIR": str(folder / "temp"),
-        "HOME": str(folder / "home"), "STATE_DIRECTORY": str(folder / "state"), "WATTLEDGER_AGENT_LISTEN": "127.0.0.1:0",
-    }  # fmt: skip
-    with (folder / "agent.log").open("wb") as log:
-        command = [sys.executable, "-c", "from wattledger.cli import main; main()", "agent", "--demo", "--config", "agent.toml"]
-        process = subprocess.Popen(command, env=environ, cwd=folder, stderr=log, stdout=log)
-        started = Agent(process, folder)
-        try:
-            started.wait()
-            yield started
-        finally:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                started.stop()
-            process.kill()
-            process.wait()
+    own = {name: str(folder / place) for name, place in (("TMPDIR", "temp"), ("HOME", "home"), ("STATE_DIRECTORY", "state"))}
+    with started_as(folder, "--demo", "--config", "agent.toml", env={**own, "XDG_STATE_HOME": ""}) as started:
+        yield started
 
 
 def until_there(running: Agent, names: set[str], patience_s: float = 20) -> dict[str, list[tuple[dict[str, str], Decimal]]]:

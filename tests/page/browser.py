@@ -1,15 +1,12 @@
 """A real headless Chromium, and a real agent that plays its demo."""
 
 import contextlib
-import os
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.node.agents import started_as
 
 # The least contrast of any text on the page against what lies behind it (WCAG 2.2, 1.4.3: relative luminance of sRGB).
 CONTRAST = """() => {
@@ -41,25 +38,7 @@ def chromium() -> str:
 
 
 @contextlib.contextmanager
-def demo(folder: Path, patience_s: float = 40) -> Iterator[str]:
+def demo(folder: Path) -> Iterator[str]:
     """The URL of ``wattledger agent --demo``, once its page can be had."""
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("WATTLEDGER_", "OTEL_"))}
-    environ |= {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "TMPDIR": str(folder)}
-    command = [sys.executable, "-c", "from wattledger.cli import main; main()", "agent", "--demo", "--listen", "127.0.0.1:0"]
-    log = folder / "demo.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env=environ, stdout=out, stderr=out)
-    try:
-        deadline = time.monotonic() + patience_s
-        while " http://" not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        yield "http://" + log.read_text().split(" http://", 1)[1].split("/metrics", 1)[0]
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    with started_as(folder, "--demo", env={"TMPDIR": str(folder)}) as agent:
+        yield agent.url

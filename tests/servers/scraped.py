@@ -1,32 +1,14 @@
 """A demo agent that a Prometheus scrapes each second."""
 
-import contextlib
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from tests.node.agents import Agent
+from tests.node.agents import Agent, started_as
 
 
-@contextlib.contextmanager
-def demo(folder: Path, **env: str) -> Iterator[Agent]:
-    """``wattledger agent --demo`` on a free port, in an environment that says nothing but ``env``."""
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("WATTLEDGER_", "OTEL_"))}
-    environ |= {"WATTLEDGER_AGENT_LISTEN": "127.0.0.1:0", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), **env}
-    command = [sys.executable, "-c", "from wattledger.cli import main; main()", "agent", "--demo"]
-    with (folder / "agent.log").open("wb") as log:
-        process = subprocess.Popen(command, env=environ, stderr=log, stdout=log)
-        node = Agent(process, folder)
-        try:
-            node.wait()
-            yield node
-        finally:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                node.stop()
-            process.kill()
-            process.wait()
+def demo(folder: Path, **env: str) -> AbstractContextManager[Agent]:
+    """``wattledger agent --demo`` on a free port, with these settings."""
+    return started_as(folder, "--demo", env=env)
 
 
 def scrape_config(folder: Path, url: str, *paths: str) -> Path:
