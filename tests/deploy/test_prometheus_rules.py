@@ -184,6 +184,7 @@ def test_each_alert_fires_in_one_case_and_is_silent_in_another(name: str) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("wrong", ["({}) and vector(0) > 1", "({}) or on () vector(1)"], ids=["never", "always"])
 def test_an_alert_that_loses_its_measure_is_found_by_a_case(tmp_path: Path, wrong: str) -> None:
     """The cases are no decoration: whichever expression never holds, or always, one of them names its alert."""

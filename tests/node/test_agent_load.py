@@ -11,7 +11,7 @@ from tests.node.agents import Row, agent, total
 from tests.node.checks import ENERGY, ERRORS, RETIRED, closes, machine, nothing_twice, real_groups, remove, until
 from tests.node.groups import hierarchies
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 OURS = f"/system.slice/wl{os.getpid()}"
 SPIN = "i=0; while [ $i -lt 8000 ]; do i=$((i+1)); done"
 # Two at a time, 200 in all, each burns 50 ms and ends.

@@ -16,7 +16,7 @@ from tests.rig.rig import Gpu, load_constant
 
 from wattledger.runtime.web.server import Web
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 EXPORTS = "wattledger_exports_total"
 
 

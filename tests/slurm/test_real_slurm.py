@@ -19,6 +19,7 @@ from wattledger.sources import cgroup, slurm
 WHY_NOT = missing()
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.soak,
     pytest.mark.skipif(bool(WHY_NOT) and os.environ.get("WATTLEDGER_TEST_SLURM") != "1", reason=WHY_NOT or "none"),
 ]
 
