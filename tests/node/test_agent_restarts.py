@@ -32,13 +32,13 @@ print(json.dumps(run.footprint.to_dict()))
 # Before the agent's own first line: everything is loaded that lies where only root can read, and then the rights are gone.
 NOBODY = """
 import importlib, os, pkgutil, sys
-packages = ["concurrent.futures", "email", "http", "importlib", "json", "logging"]
+packages = ["concurrent.futures", "email", "encodings", "http", "importlib", "json", "logging"]
 packages += ["prometheus_client", "wattledger", "wattledger_exporters"]
 names = [name for name in sys.stdlib_module_names if name not in ("antigravity", "idlelib", "this", "turtle", "turtledemo")]
 for package in packages:
     found = importlib.import_module(package)
     names += [module.name for module in pkgutil.walk_packages(found.__path__, package + ".", onerror=lambda _: None)]
-for name in [*names, "click", "encodings.idna", "pynvml", "requests"]:
+for name in [*names, "click", "pynvml", "requests"]:
     try:
         importlib.import_module(name)
     except Exception:
