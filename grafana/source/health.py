@@ -13,8 +13,9 @@ AGENTS_UP = f"up{{{NODE}}} and on (job,instance,cluster) {SEEN}"
 SERIES = f"scrape_samples_scraped{{{NODE}}} and on (job,instance,cluster) {BUILD}"
 SCRAPE = f"scrape_duration_seconds{{{NODE}}} and on (job,instance,cluster) {BUILD}"
 ERRORS, EXPORTS = "wattledger_source_errors_total", "wattledger_exports_total"
-LATE = f"wattledger_tick_late_seconds{{{NODE}}}"
+LATE, LAG = f"wattledger_tick_late_seconds{{{NODE}}}", f"wattledger_ledger_lag_seconds{{{NODE}}}"
 ON_TIME = ((None, GOOD), (0.1, WATCH), (1, BAD))  # a tick a second: from 1 s on one is missed
+COMMITTED = ((None, GOOD), (120, WATCH), (300, BAD))  # a commit is due once a minute at least
 NEW_ERROR = ((None, GOOD), (1e-9, BAD))  # one is one too many
 LITTLE = ((None, GOOD), (0.01, WATCH))  # the meter is to be lost in the noise of the sensors
 
@@ -85,7 +86,7 @@ AGENTS = row(
     ),
     table(
         "Agents",
-        "Version, ticks, failed reads, coverage and size of the page of each agent now. Click a node.",
+        "Of each agent now: version, ticks, failed reads, coverage, size of its page, how far its books are behind. Click a node.",
         queries=[
             Query(f"max by (instance,version) ({BUILD})", "Up", "short"),
             Query(f"max by (instance) ({LATE})", "Late", "s"),
@@ -93,6 +94,7 @@ AGENTS = row(
             Query(f"min by (instance) (wattledger_coverage_ratio{{{NODE}}})", "Coverage", "percentunit"),
             Query(f"max by (instance) ({SERIES})", "Series", "short"),
             Query(f"max by (instance) ({SCRAPE})", "Scrape", "s"),
+            Query(f"max by (instance) ({LAG})", "Books behind", "s"),
         ],
         look=Look(
             width=8,
@@ -110,14 +112,22 @@ TIME = row(
         "How late the last background reading began. Yellow line: 0.1 s; red: 1 s, from which on a tick is missed.",
         unit="s",
         queries=[Query(f"max by (instance) ({LATE})", "{{instance}}")],
-        look=Look(low=0, thresholds=ON_TIME, links=[to_node()]),
+        look=Look(width=8, low=0, thresholds=ON_TIME, links=[to_node()]),
     ),
     timeseries(
         "Length of the last read",
         "The slowest source of each kind. Past 20 ms a source is read on a thread of its own.",
         unit="s",
         queries=[Query(f"max by (source) (wattledger_source_read_seconds{{{NODE}}})", "{{source}}")],
-        look=Look(low=0, thresholds=((None, GOOD), (0.02, WATCH))),
+        look=Look(width=8, low=0, thresholds=((None, GOOD), (0.02, WATCH))),
+    ),
+    timeseries(
+        "Books behind",
+        "How long the books have not had everything that was measured. Red line: 300 s, five times the longest way between two "
+        "commits: the disk refuses or hangs, and what waits is in memory.",
+        unit="s",
+        queries=[Query(f"max by (instance) ({LAG})", "{{instance}}")],
+        look=Look(width=8, low=0, thresholds=COMMITTED, none="no books kept", links=[to_node()]),
     ),
 )
 

@@ -99,6 +99,7 @@ def raw_of_node(node: int, begin_s: int, end_s: int, days: range, first_s: int) 
     for outcome in ("delivered", "failed"):
         yield counter("wattledger_exports_total", 0.02, exporter="otlp", outcome=outcome)
     yield gauge("wattledger_tick_late_seconds", 0.0002)
+    yield gauge("wattledger_ledger_lag_seconds", 5)
     yield gauge("wattledger_build_info", 1, version="0.1.0")
     zone = {"grid_zone": ZONES[node % len(ZONES)], "provider": "made up"}
     for basis in ("average", "marginal"):

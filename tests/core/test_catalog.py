@@ -43,6 +43,7 @@ CONTRACT = {
     "wattledger_retired_energy_joules_total": ("counter", ("device", "component")),
     "wattledger_coverage_ratio": ("gauge", ("source",)),
     "wattledger_tick_late_seconds": ("gauge", ()),
+    "wattledger_ledger_lag_seconds": ("gauge", ()),
     "wattledger_exports_total": ("counter", ("exporter", "outcome")),
     "wattledger_source_up": ("gauge", ("source",)),
     "wattledger_source_read_seconds": ("gauge", ("source",)),
@@ -242,5 +243,7 @@ def test_a_source_that_is_gone_reads_0_and_keeps_its_errors() -> None:
     assert rows("wattledger_grid_carbon_intensity_grams_per_kwh", snapshot) == [(("DE", "EEA", "average", "annual-average"), 329.0)]
     assert rows("wattledger_grid_carbon_intensity_age_seconds", snapshot) == []
     live = snapshot._replace(grid_age_s=90.0, settled_g={("2026-11-21", "location", "settled"): 12.5})
+    assert rows("wattledger_ledger_lag_seconds", snapshot) == []  # nobody keeps books
+    assert rows("wattledger_ledger_lag_seconds", Totals().snapshot(State(ledger_lag_s=4.5))) == [((), 4.5)]
     assert rows("wattledger_grid_carbon_intensity_age_seconds", live) == [(("DE", "EEA"), 90.0)]
     assert rows("wattledger_settled_emissions_grams", live) == [(("2026-11-21", "location", "settled"), 12.5)]

@@ -24,6 +24,7 @@ from wattledger.ledger.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]
 POWER_W = 200
+LAG = "wattledger_ledger_lag_seconds"
 EACH_S = "[ledger]\ncommit_interval_s = 1\n"
 WATTS = {"rapl:package-0": 120, "rapl:package-1": 120, "rapl:dram-0": 12, "rapl:dram-1": 12}
 GPU = "GPU-00000000-0000-4000-8000-000000000000"
@@ -122,10 +123,11 @@ def killed(folder: Path, rig: Rig, after_s: float) -> Life:
 def test_kill_9_loses_at_most_what_was_not_committed_and_doubles_nothing(tmp_path: Path) -> None:
     """A commit each second, a tick each second: what is lost of a life is two seconds of power, and the commit's own time."""
     chance, rig = random.Random(4), machine(tmp_path / "rig", Gpu(load_constant(POWER_W)))
-    lives = [killed(tmp_path / "agent", rig, chance.uniform(0.2, 3.5)) for _ in range(10)]
+    # The last one lives for long enough to have committed its open minute, which is what the next one finds.
+    lives = [killed(tmp_path / "agent", rig, after_s) for after_s in (*(chance.uniform(0.2, 3.5) for _ in range(10)), 3.5)]
     with agent(tmp_path / "agent", rig=rig, config=EACH_S) as running:
-        time.sleep(2.5)
-        assert said(running, "facts of a meter that was ended before its minute was over are in")
+        assert until(lambda: said(running, "facts of a meter that was ended before its minute was over are in"))
+        time.sleep(1.5)
         assert running.stop() == 0
     whole = known(books(tmp_path / "agent"))
     assert [fact.recorded_s for fact in whole] == sorted(fact.recorded_s for fact in whole)
@@ -183,8 +185,14 @@ def test_an_agent_whose_disk_takes_nothing_serves_says_so_once_and_writes_all_of
         closes(running.scrape())
         [line] = said(running, "books:")
         assert "kept in memory and will be written" in line
+        assert total(running.scrape(), LAG) > 3
+        page = running.get("/", "text/html")
+        assert "books: their folder: " in page
+        assert str(tmp_path) not in page
         in_the_way.unlink()
         assert until(lambda: said(running, "the books are written again; nothing was lost"))
+        assert until(lambda: total(running.scrape(), LAG) < 2.5)  # a commit a second
+        assert "their folder" not in running.get("/", "text/html")
         seen = devices_uj(running)[GPU]
         assert running.stop() == 0
         nothing_twice(running)

@@ -199,6 +199,12 @@ CATALOG: tuple[Metric, ...] = (
         (), "wattledger.tick_late", "s", rows.tick_late,
     ),
     Metric(
+        "wattledger_ledger_lag_seconds", "gauge", "seconds",
+        "How long the books have not had everything that was measured. A few seconds between two commits; grows while the disk "
+        "refuses or hangs, and what waits is in memory. Absent where no books are kept.",
+        (), "wattledger.ledger.lag", "s", rows.ledger_lag,
+    ),
+    Metric(
         "wattledger_exports_total", "counter", "",
         "Deliveries of exporters that send. outcome: delivered, failed.",
         ("exporter", "outcome"), "wattledger.exports", "{export}", rows.sent,

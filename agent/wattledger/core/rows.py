@@ -199,6 +199,11 @@ def tick_late(snapshot: Snapshot) -> Iterator[Row]:
         yield (), snapshot.late_s
 
 
+def ledger_lag(snapshot: Snapshot) -> Iterator[Row]:
+    if snapshot.ledger_lag_s is not None:
+        yield (), snapshot.ledger_lag_s
+
+
 def sent(snapshot: Snapshot) -> Iterator[Row]:
     for exporter, sent in sorted(snapshot.sent.items()):
         yield (exporter, "delivered"), sent.delivered

@@ -45,8 +45,8 @@ class Sent(NamedTuple):
 
 class State(NamedTuple):
     """What a snapshot says beside sums: the grid in force and the age of its figure, sources, exporters, how late the tick began,
-    labels to export, grams by (day, basis, state) as the ledger has them, the marginal intensity of now, and what a provider
-    expects of the grid by hours ahead."""
+    labels to export, grams by (day, basis, state) as the ledger has them, the marginal intensity of now, what a provider expects
+    of the grid by hours ahead, and how long the books have not had everything (``None``: none are kept)."""
 
     grid: Factor | None = None
     health: Mapping[str, Health] = MappingProxyType({})
@@ -57,6 +57,7 @@ class State(NamedTuple):
     settled_g: Mapping[tuple[str, str, str], float] = MappingProxyType({})
     marginal: Factor | None = None
     forecast: Mapping[int, Factor] = MappingProxyType({})
+    ledger_lag_s: float | None = None
 
 
 class Tokens(NamedTuple):
@@ -113,6 +114,7 @@ class Snapshot(NamedTuple):
     conditions: Mapping[str, Condition] = MappingProxyType({})
     marginal: Factor | None = None
     forecast: Mapping[int, Factor] = MappingProxyType({})
+    ledger_lag_s: float | None = None
     share_uw: Mapping[ShareKey, int] = MappingProxyType({})
 
 
@@ -230,6 +232,7 @@ class Totals:
             dict(self.conditions),
             state.marginal,
             state.forecast,
+            state.ledger_lag_s,
         )
 
 

@@ -60,6 +60,11 @@ class Session(NamedTuple):
         settled = None if self.keeper is None else self.keeper.settled
         return {} if settled is None else settled.shown
 
+    @property
+    def ledger_lag_s(self) -> float | None:
+        """How long the books have not had everything; ``None`` where none are kept."""
+        return None if self.keeper is None else self.keeper.disk.lag_s()
+
     def stop(self) -> None:
         """The last reading, and the last page of the books."""
         self.live.stop()

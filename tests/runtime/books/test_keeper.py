@@ -102,8 +102,12 @@ def test_a_disk_that_takes_nothing_loses_nothing(tmp_path: Path) -> None:
         rig.keeper.commit()
     assert len(rig.lines) == 1
     assert "kept in memory" in rig.lines[0]
+    assert rig.keeper.disk.lag_s() == 20
+    assert rig.keeper.disk.trouble() == rig.lines[0]
     in_the_way.unlink()
     rig.keeper.commit(final=True)
+    assert rig.keeper.disk.lag_s() == 0
+    assert rig.keeper.disk.trouble() == ""
     assert rig.written_uj() == 200 * 1_000_000
     assert rig.lines[1:] == ["the books are written again; nothing was lost"]
 
@@ -170,7 +174,9 @@ def test_a_disk_that_hangs_costs_memory_by_the_minute_and_no_joule(rig: Rig) -> 
     for second in range(1, 10 * keeping.MANY):
         rig.second(second, 100)
     assert len(rig.keeper._queue) <= keeping.MANY
+    assert rig.keeper.disk.trouble().startswith(f"books: the disk has not answered for {10 * keeping.MANY - 1} s;")
     rig.keeper.commit(final=True)
+    assert rig.keeper.disk.trouble() == ""
     assert rig.written_uj() == (10 * keeping.MANY - 1) * 100 * 1_000_000
     found = [fact for fact in rig.facts() if isinstance(fact, EnergyFact)]
     assert {fact.energy_uj for fact in found[:-1]} == {6_000 * 1_000_000}
@@ -185,6 +191,7 @@ def test_a_bug_of_ours_ends_the_books_in_one_message_and_nothing_else(tmp_path: 
     rig.keeper.stop()
     [line] = rig.lines
     assert line.startswith("the books are given up, by a bug of ours:\nTraceback")
+    assert "is in no book" in rig.keeper.disk.trouble()
 
 
 def served(rig: Rig, time_s: float, *requests: str) -> None:

@@ -16,6 +16,7 @@ from wattledger.core.model import Device, Gap, Instant
 from wattledger.core.pipeline import Pipeline, Step
 from wattledger.core.posted import MINUTE_S, Minute
 from wattledger.runtime import clock
+from wattledger.runtime.books.disk import Disk
 from wattledger.runtime.books.forks import committing, guard
 from wattledger.runtime.books.minutes import Facts, Meter, Scribe, Taken, Window, together, window_of
 from wattledger.runtime.books.place import local, mounts
@@ -51,7 +52,7 @@ class Plan(NamedTuple):
 
 class Keeper:
     """State: the queue of what was handed out, the open windows (with the requests that were settled in them), facts that wait for
-    the disk, and whether it takes them.
+    the disk, and how that fares.
 
     ``unsaid_ns``: how long devices were reserved for runs too short for facts of their own; the meter's end tells.
     ``say``: where a line about the disk goes.  ``settled``: shown the books after each commit.
@@ -67,6 +68,7 @@ class Keeper:
     ) -> None:
         self.meter, self.settled = plan.meter, settled
         self._plan, self._say, self._now = plan, say or _warn, now
+        self.disk = Disk(self._say, now, patient=plan.hold)
         self._scribe = Scribe(plan.meter)
         self._queue: deque[Taken] = deque()
         self._notes: deque[Fact | Callable[[], Fact]] = deque()
@@ -78,7 +80,6 @@ class Keeper:
         self._newest_s = 0
         self._store: Store | None = None
         self._folder: Path | None = None
-        self._failing = ""
         self._recovered = self._dirty = self._said_beyond = False
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -135,7 +136,7 @@ class Keeper:
                 wait_s = self._plan.interval_s
             self.commit(final=True)
         except Exception:  # our mistake, and the program's day goes on
-            self._say(f"the books are given up, by a bug of ours:\n{traceback.format_exc().rstrip()}")
+            self.disk.give_up(traceback.format_exc().rstrip())
         if self._store is not None:
             self._store.close()
 
@@ -148,6 +149,8 @@ class Keeper:
                 failure = self._write(over, still_open)
             if failure:
                 self._failed(failure, final)
+                return
+        self.disk.took()
 
     def _gather(self) -> None:
         while self._queue:
@@ -250,9 +253,6 @@ class Keeper:
             for window in over:
                 del self._open[window]
                 self._settled.pop(window, None)
-        if self._failing and not found:
-            self._failing = ""
-            self._say("the books are written again; nothing was lost")
         return found
 
     def _opened(self, now_s: int) -> "Store":
@@ -277,12 +277,7 @@ class Keeper:
         if self._store is not None:
             self._store.close()
             self._store = None
-        kept = "what was measured is kept in memory and will be written"
-        later = "what was not written yet is not in the books" if final else kept
-        # Once for each cause; but an agent's log says, too, that in the end it did not get better.
-        if what != self._failing or (final and self._plan.hold):
-            self._failing = what
-            self._say(f"books: {what}; {later}")
+        self.disk.refused(what, final=final)
 
 
 def store_class() -> "type[Store]":

@@ -179,7 +179,7 @@ class Agent:
         health = {name: Health(False, 0.0, 1, why) for name, why in session.opened.missed().items()}
         health |= {runner.source.name: runner.health() for runner in sampler.runners}
         late_s, age_s = sampler.late_ns / 1e9, session.live.grid_age_s()
-        state = State(None, health, {}, late_s, (), age_s, session.settled_g, *session.live.outlook())
+        state = State(None, health, {}, late_s, (), age_s, session.settled_g, *session.live.outlook(), session.ledger_lag_s)
         self.publisher.publish(pipeline, state, clock.now())
         self._front.post(self.publisher)
         if self._control is not None:

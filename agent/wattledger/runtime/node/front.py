@@ -39,7 +39,13 @@ class Front:
 
     def _notes(self) -> tuple[str, ...]:
         session = self._session()
-        return () if session is None else tuple(dict.fromkeys([*session.all_notes(), *session.prices.notes]))
+        if session is None:
+            return ()
+        trouble = "" if session.keeper is None else session.keeper.disk.trouble()
+        if trouble and (folder := ledger_folder(session.config, session.environ, agent=True)) is not None:
+            trouble = trouble.replace(str(folder), "their folder")  # where they lie is nobody's business
+        said = [*([trouble] if trouble else ()), *session.all_notes(), *session.prices.notes]
+        return tuple(dict.fromkeys(said))
 
     def _overdue(self, at: Instant) -> bool:
         """As the service manager is told that the agent lives: ten ticks were missed."""
