@@ -53,6 +53,12 @@ def _answers(stub: stub_engine.Stub) -> bool:
     return False
 
 
+def _divided(rows: list[Row]) -> list[Row]:
+    """The same, once there is enough to look at: energy is divided a moment after its tokens are counted."""
+    enough = both(rows, "wattledger_tokens_total", kind="generated") > 800
+    return rows if enough and both(rows, "wattledger_token_energy_joules_total", component="gpu") > 0 else []
+
+
 def both(rows: list[Row], metric: str, **labels: str) -> float:
     return float(total(rows, metric, model_name=MODEL, **labels))
 
@@ -64,9 +70,7 @@ def test_a_model_on_two_gpus_gets_both_boards_and_its_tokens_once(tmp_path: Path
         config = f'[sources.engines]\nurls = "{stub.url}"\n'
         with agent(tmp_path / "agent", rig=machine(tmp_path / "rig", *boards), config=config) as node:
             stub.tell(rate=200, prompt_rate=800, running=4)
-            enough = lambda: both(node.scrape(), "wattledger_tokens_total", kind="generated") > 800  # noqa: E731
-            until(enough, "tokens are counted")
-            rows = node.scrape()
+            rows = until(lambda: _divided(node.scrape()), "tokens are counted, and some of their joules divided")
             closes(rows)
         devices = {labels["device"] for name, labels, _ in rows if name == "wattledger_energy_joules_total"
                    and labels.get("model_name") == MODEL and labels["component"] == "gpu"}  # fmt: skip

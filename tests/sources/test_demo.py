@@ -44,7 +44,8 @@ NOT_OF_SENSORS = {
     "wattledger_cost_total", "wattledger_token_emissions_grams_total", "wattledger_grid_carbon_intensity_grams_per_kwh",
     "wattledger_grid_carbon_intensity_age_seconds", "wattledger_grid_carbon_intensity_forecast_grams_per_kwh",
     "wattledger_settled_emissions_grams", "wattledger_coverage_ratio", "wattledger_source_up", "wattledger_source_read_seconds",
-    "wattledger_source_errors_total", "wattledger_tick_late_seconds", "wattledger_exports_total",
+    "wattledger_source_errors_total", "wattledger_tick_late_seconds", "wattledger_ledger_lag_seconds",
+    "wattledger_exports_total",
 }  # fmt: skip
 
 
