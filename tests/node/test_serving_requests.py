@@ -189,22 +189,32 @@ def test_the_report_has_joules_and_grams_by_kind_as_the_last_page_had(served: Se
         assert said["energy_per_token_j"]["value"] == pytest.approx(float(drawn[kind] / counted[kind]))
         assert said["emissions_g_per_million"]["value"] == pytest.approx(float(drawn[kind] / counted[kind]) * 1e6 * G_PER_J)
         assert tokens[f"{kind}_per_s"] > 0
-    assert 0 <= tokens["standby"]["energy_j"]["value"] - float(drawn["standby"]) <= open_j(served)
+    assert 0 <= uj(tokens["standby"]["energy_j"]["value"]) - uj(drawn["standby"]) <= open_uj(served)
     assert tokens["mean_batch"] >= 1
 
 
 def test_the_report_s_energy_is_the_last_page_s_and_the_open_interval(served: Served, front: Front) -> None:
     row = model_row(front, served)
-    assert 0 <= row["energy_uj"] / UJ_PER_J - float(total(served.last, ENERGY, **MODEL)) <= open_j(served)
-    kinds_j = sum(row["tokens"][kind]["energy_j"]["value"] for kind in KINDS if kind in row["tokens"])
-    assert row["tokens"]["divided_fraction"] == pytest.approx(kinds_j / row["energy_j"]["value"])
-    assert 0 <= row["energy_j"]["value"] - kinds_j <= open_j(served)
+    assert 0 <= row["energy_uj"] - page_uj(served, ENERGY, **MODEL) <= open_uj(served)
+    kinds_uj = sum(uj(row["tokens"][kind]["energy_j"]["value"]) for kind in KINDS if kind in row["tokens"])
+    assert row["tokens"]["divided_fraction"] == pytest.approx(kinds_uj / row["energy_uj"])
+    assert row["energy_uj"] == uj(row["energy_j"]["value"])
+    assert 0 <= row["energy_uj"] - kinds_uj <= open_uj(served)
 
 
-def open_j(served: Served) -> float:
+def uj(joules: float | Decimal) -> int:
+    """As it was before it was written as joules: whole."""
+    return round(joules * UJ_PER_J)
+
+
+def page_uj(served: Served, metric: str, **labels: str) -> int:
+    return uj(total(served.last, metric, **labels))
+
+
+def open_uj(served: Served) -> int:
     """What all devices drew after the last page."""
     drawn_uj = sum(found.fact.energy_uj for found in known(served.books) if isinstance(found.fact, EnergyFact))
-    return drawn_uj / UJ_PER_J - float(total(served.last, DEVICE))
+    return drawn_uj - page_uj(served, DEVICE)
 
 
 def test_the_report_by_tenant_is_the_last_page_s(served: Served, front: Front) -> None:
@@ -246,7 +256,7 @@ def test_explain_names_the_energy_that_an_allocation_divides(served: Served, fro
         named.update(said["divides"]["energy_facts"])
     assert set(named.values()) == {1}, "no energy is divided twice"
     mine = {id_: fact for id_, fact in books.items() if isinstance(fact, EnergyFact) and fact.key.model == llama.ALIAS}
-    assert sum(fact.energy_uj for id_, fact in mine.items() if id_ not in named) / UJ_PER_J <= open_j(served)
+    assert sum(fact.energy_uj for id_, fact in mine.items() if id_ not in named) <= open_uj(served)
 
 
 def test_explain_names_the_windows_that_a_request_is_a_part_of(served: Served, front: Front) -> None:
