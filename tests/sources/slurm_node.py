@@ -30,6 +30,7 @@ class Node:
         (folder / "task" / str(self._pid)).mkdir(parents=True)
         (folder / "comm").write_text(f"{comm}\n")
         (folder / "cmdline").write_text(cmdline or comm)
+        (folder / "status").write_text(f"Name:\t{comm}\nUid:\t" + "\t".join([str(folder.stat().st_uid)] * 4) + "\n")
         (folder / "environ").write_text("".join(f"{key}={value}\0" for key, value in (environ or {}).items()))
         (folder / "task" / str(self._pid) / "children").write_text(" ".join(map(str, children)))
         return self._pid

@@ -153,6 +153,15 @@ def test_a_slurmstepd_of_somebody_elses_speaks_for_no_job(bare: Node) -> None:
     assert bare.read(bare.open()) == []
 
 
+@pytest.mark.parametrize("status", ["Name:\tsu\nUid:\t54321\t0\t0\t0\n", "Name:\tsu\n"], ids=["somebody's", "unsaid"])
+def test_a_setuid_program_under_slurmstepds_title_speaks_for_no_job(bare: Node, status: str) -> None:
+    """Its folder in /proc is root's; who started it is not, or is not said."""
+    source = bare.open()
+    stepd = bare.process("slurmstepd", "slurmstepd: [3.batch]", children=(bare.process("bash", environ=said(3)),))
+    (bare.proc / str(stepd) / "status").write_text(status)
+    assert claims(bare.read(source)) == {}
+
+
 def test_a_slurmd_that_becomes_a_slurmstepd_is_seen(bare: Node) -> None:
     source = bare.open()
     script = bare.process("slurm_script", environ=said(3))

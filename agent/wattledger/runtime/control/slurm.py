@@ -21,14 +21,13 @@ from wattledger.core.totals import Snapshot
 from wattledger.runtime.control.clients import Client
 from wattledger.runtime.control.peers import Peer, ancestors
 from wattledger.runtime.control.protocol import AskJob, Wrong
-from wattledger.sources._linux.tree import read_file
+from wattledger.sources._linux.tree import read_file, real_uid
 
 LABEL = "slurm_job_id"
 DIVIDED = ("cpu", "dram", "gpu")  # what a job may share with others
 BITS = 3
 ROOT = 0
 _TITLE = re.compile(rb"slurmstepd: \[([0-9]{1,19})\.")
-_REAL_UID = re.compile(rb"^Uid:\s+([0-9]+)", re.MULTILINE)
 NOWHERE = (
     "you are in no Slurm job that the kernel or slurmstepd vouches for (SLURM_JOB_ID proves nothing): "
     "ask from a job's own processes, or as root or an operator"
@@ -107,8 +106,7 @@ def _job_of_stepd(folder: str) -> str:
 
 def _is_roots(folder: str) -> bool:
     """By its real user: slurmstepd lends itself its job's rights at times, a setuid program its owner's."""
-    found = _REAL_UID.search(read_file(f"{folder}/status") or b"")
-    return found is not None and int(found[1]) == ROOT
+    return real_uid(folder) == ROOT
 
 
 def used(snapshot: Snapshot, job: str, *, exact: bool) -> dict[str, Any]:

@@ -7,8 +7,10 @@ at the next read, when that ancestor has certainly been read after the end, was 
 """
 
 import os
+import re
 from typing import NamedTuple
 
+_REAL_UID = re.compile(rb"^Uid:\s+([0-9]{1,10})\s", re.MULTILINE)
 HELD_MEMBERS = 32  # two descriptors each: the metered program needs its own, and may have 1,024 in all
 
 
@@ -44,6 +46,15 @@ def read_file(path: str) -> bytes | None:
         return None
     finally:
         os.close(fd)
+
+
+def real_uid(folder: str) -> int | None:
+    """Who started the process of a folder in procfs; ``None``: gone, or not said.
+
+    Not the folder's owner: a setuid program's is its file's, whoever started it.
+    """
+    found = _REAL_UID.search(read_file(f"{folder}/status") or b"")
+    return int(found[1]) if found else None
 
 
 class Member:

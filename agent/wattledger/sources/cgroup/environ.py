@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from wattledger.core.model import Claim, Instant, Workload
-from wattledger.sources._linux.tree import parse_stat, read_file
+from wattledger.sources._linux.tree import parse_stat, read_file, real_uid
 from wattledger.sources.cgroup.paths import plain
 
 MOST_BYTES = 262_144
@@ -19,7 +19,6 @@ _KEYS = {
     b"SLURM_JOB_ID": "slurm_job", b"SLURM_JOB_NAME": "slurm_name", b"SLURM_STEP_ID": "slurm_step",
 }  # fmt: skip
 _STEPD = re.compile(rb"^slurmstepd: \[(\d{1,19})\.")
-_REAL_UID = re.compile(rb"^Uid:\s+([0-9]+)", re.MULTILINE)
 
 
 class Said(NamedTuple):
@@ -127,12 +126,9 @@ def stepd_job(procfs: str, pid: int) -> str:
 def _is_roots(folder: str) -> bool:
     """By its real user, too: a setuid program that a user has started under slurmstepd's title belongs to root as a file does."""
     try:
-        if os.stat(folder).st_uid != 0:
-            return False
+        return os.stat(folder).st_uid == real_uid(folder) == 0
     except OSError:
         return False
-    real = _REAL_UID.search(read_file(f"{folder}/status") or b"")
-    return real is None or int(real[1]) == 0
 
 
 def claims(who: str, at: Instant, said: Said, slurm_job: str) -> Iterator[Claim]:

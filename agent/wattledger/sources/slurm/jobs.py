@@ -15,6 +15,7 @@ from typing import NamedTuple
 from wattledger.core.model import Instant, Workload
 from wattledger.core.ports import Host
 from wattledger.sources._linux.files import is_number
+from wattledger.sources._linux.tree import real_uid
 
 LOOK_AGAIN_NS = 10_000_000_000  # a process id may come back as a slurmstepd
 MOST_BYTES = 1 << 20
@@ -24,7 +25,6 @@ MOST_CHARACTERS = 256
 ROOTS = ("freezer/slurm*/uid_*", "*/slurm*/uid_*", "system.slice/*slurmstepd.scope", "unified/system.slice/*slurmstepd.scope")
 _JOB = re.compile(r"job_([0-9]{1,19})")
 _TITLE = re.compile(rb"slurmstepd: \[([0-9]{1,19})\.")
-_REAL_UID = re.compile(rb"^Uid:\s+([0-9]+)", re.MULTILINE)
 
 Environ = Mapping[str, str]
 Steps = tuple[tuple[int, ...], ...]  # the processes of each
@@ -152,12 +152,9 @@ def _is_trusted(folder: str) -> bool:
     name.  (Or ours, where all of it runs for a trial.)"""
     ours = (0, os.geteuid())
     try:
-        if os.stat(folder).st_uid not in ours:
-            return False
+        return os.stat(folder).st_uid in ours and real_uid(folder) in ours
     except OSError:
         return False
-    real = _REAL_UID.search(read_bytes(f"{folder}/status"))
-    return real is None or int(real[1]) in ours
 
 
 def _speaks_of(environ: Environ, job_id: str) -> bool:
